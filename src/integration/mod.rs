@@ -1,0 +1,3 @@
+//! What frameworks need beyond `http`'s types.
+
+mod axum;

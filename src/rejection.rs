@@ -1,0 +1,91 @@
+use std::fmt;
+
+use http::header::{ALLOW, CONNECTION, HeaderValue, UPGRADE};
+use http::{StatusCode, response};
+use hyper::ext::ReasonPhrase;
+
+
+/// Why a request that reached an upgrading handler was not upgraded.
+///
+/// The refusing response carries it in its extensions, so that layers around [`UpgradeLayer`](crate::UpgradeLayer) can
+/// log or restyle the refusal. Over HTTP/1.1 its text is also the reason phrase of the status line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// The request does not ask for this upgrade: no such token in `Upgrade`, no `upgrade` in `Connection`, or not
+    /// HTTP/1.1. Status 426 (RFC 9110 §15.5.22).
+    NotAnUpgrade,
+    /// `Sec-WebSocket-Version` is not 13. Status 426 (RFC 6455 §4.4).
+    Version,
+    /// A WebSocket handshake by another method than GET. Status 405.
+    Method,
+    /// `Host` is absent or there are several (RFC 6455 §4.2.1, RFC 9112 §3.2). Status 400.
+    Host,
+    /// `Sec-WebSocket-Key` is absent, there are several, or it is not 16 bytes in base64. Status 400.
+    Key,
+    /// The request has a body, which would be read as the new protocol. Status 400.
+    Body,
+    /// `Sec-WebSocket-Protocol` has an element that is no token. Status 400.
+    Subprotocol,
+    /// The page that opened the WebSocket is not one of the allowed origins. Status 403.
+    Origin,
+    /// The server does not offer upgrades on this connection: with hyper, `with_upgrades` was not called. Status 500.
+    CannotUpgrade,
+}
+
+impl Rejection {
+    /// The status of the refusing response.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::NotAnUpgrade | Self::Version => StatusCode::UPGRADE_REQUIRED,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Host | Self::Key | Self::Body | Self::Subprotocol => StatusCode::BAD_REQUEST,
+            Self::Origin => StatusCode::FORBIDDEN,
+            Self::CannotUpgrade => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::NotAnUpgrade => "Upgrade Required",
+            Self::Version => "Upgrade Required: Sec-WebSocket-Version must be 13",
+            Self::Method => "WebSocket handshake must be GET",
+            Self::Host => "Host header absent or repeated",
+            Self::Key => "Sec-WebSocket-Key must be 16 bytes in base64, once",
+            Self::Body => "Upgrade request must not have a body",
+            Self::Subprotocol => "Sec-WebSocket-Protocol must be a list of tokens",
+            Self::Origin => "Origin not allowed",
+            Self::CannotUpgrade => "Server does not upgrade connections",
+        }
+    }
+
+    /// Turns a placeholder's head into this refusal.
+    pub(crate) fn refuse(self, response: &mut response::Parts) {
+        response.status = self.status();
+        if response.status == StatusCode::UPGRADE_REQUIRED {
+            response.headers.insert(CONNECTION, HeaderValue::from_static("upgrade, close"));
+        } else {
+            response.headers.remove(UPGRADE);
+            // What is pipelined behind a failed upgrade must not be served as a request, nor a body be read as one.
+            response.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if self == Self::Method {
+            response.headers.insert(ALLOW, HeaderValue::from_static("GET"));
+        }
+        self.note(&mut response.extensions);
+    }
+
+    /// Leaves the refusal's reason where layers and hyper look for it.
+    pub(crate) fn note(self, extensions: &mut http::Extensions) {
+        extensions.insert(ReasonPhrase::from_static(self.text().as_bytes()));
+        extensions.insert(self);
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl std::error::Error for Rejection {}

@@ -1,0 +1,15 @@
+//! `tracing`'s macros, or nothing: call sites carry no `#[cfg]`.
+
+#[cfg(feature = "tracing")]
+pub(crate) use tracing::{error, warn};
+
+#[cfg(not(feature = "tracing"))]
+macro_rules! nothing {
+    (%$value:ident, $($rest:tt)*) => {{
+        let _ = &$value;
+    }};
+    ($($rest:tt)*) => {{}};
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) use {nothing as error, nothing as warn};

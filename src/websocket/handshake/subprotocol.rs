@@ -1,0 +1,23 @@
+use http::HeaderMap;
+use http::header::SEC_WEBSOCKET_PROTOCOL;
+
+use super::Handshake;
+use crate::headers::{elements, is_token};
+
+/// The subprotocols that a client offers; `None` if one is no token.
+pub(super) fn parse(headers: &HeaderMap) -> Option<Box<[Box<str>]>> {
+    elements(headers, SEC_WEBSOCKET_PROTOCOL)
+        .map(|element| {
+            let token = std::str::from_utf8(element).ok()?;
+            is_token(element).then(|| token.into())
+        })
+        .collect()
+}
+
+/// The first of the server's that the client offers too. None in common means that none is agreed on (RFC 6455 §4.2.2).
+pub(crate) fn select<'a>(supported: &'a [String], handshake: &Handshake) -> Option<&'a str> {
+    supported
+        .iter()
+        .find(|supported| handshake.protocols().any(|offered| offered == *supported))
+        .map(String::as_str)
+}

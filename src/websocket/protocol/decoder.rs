@@ -1,0 +1,229 @@
+//! Bytes to messages: frames parsed, unmasked, put together and checked (RFC 6455 §5, §8.1).
+
+use bytes::Bytes;
+use bytes::buf::{BufMut, Limit};
+
+use super::frame::{Header, OpCode};
+use super::{Limits, Violation, mask, utf8};
+
+/// A header alone makes us reserve no more than this, whatever length it declares.
+const FIRST_RESERVATION: usize = 16 * 1024;
+
+/// From this many missing bytes on, a payload is worth a read of its own, straight into its place. Below, a read into
+/// the window saves a system call because it takes the frames behind along.
+const DIRECT_FROM: usize = 32 * 1024;
+
+/// What one or more frames amount to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// Valid UTF-8.
+    Text(Bytes),
+    Binary(Bytes),
+    Ping(Bytes),
+    Pong(Bytes),
+    Close(Bytes),
+}
+
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    limits: Limits,
+    /// The data frame whose payload is arriving.
+    frame: Option<OpenFrame>,
+    /// The message that is being put together.
+    message: Option<Assembly>,
+}
+
+#[derive(Debug)]
+struct OpenFrame {
+    fin: bool,
+    /// Turned so that `key[0]` goes with the next byte.
+    key: [u8; 4],
+    missing: usize,
+}
+
+#[derive(Debug)]
+struct Assembly {
+    text: bool,
+    data: Vec<u8>,
+    /// `data[..valid]` is valid UTF-8, if this is a text.
+    valid: usize,
+    fragments: usize,
+}
+
+impl Decoder {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            frame: None,
+            message: None,
+        }
+    }
+
+    /// Takes bytes from the start of `input` (unmasking them there) up to the end of one event.
+    ///
+    /// Returns how many bytes it took, and the event. Without an event more input is needed; what was not taken is the
+    /// beginning of a header or of a control frame, at most 131 bytes, and must be offered again.
+    #[inline]
+    pub(crate) fn decode(&mut self, input: &mut [u8]) -> Result<(usize, Option<Event>), Violation> {
+        let mut taken = 0;
+        loop {
+            if let Some(frame) = &mut self.frame {
+                let rest = &mut input[taken..];
+                let length = frame.missing.min(rest.len());
+                taken += length;
+                let event = self.payload(&mut rest[..length])?;
+                if event.is_some() || self.frame.is_some() {
+                    return Ok((taken, event));
+                }
+            }
+            let rest = &mut input[taken..];
+            let Some((header, length)) = Header::parse(rest)? else {
+                return Ok((taken, None));
+            };
+            self.check(&header)?;
+            let payload = &mut rest[length..];
+            // `check` has held the length against the limits, which are `usize`.
+            let whole = payload.get_mut(..header.length as usize);
+            if header.opcode.is_control() {
+                let Some(payload) = whole else {
+                    return Ok((taken, None));
+                };
+                mask::apply(payload, header.key);
+                let event = control(header.opcode, Bytes::copy_from_slice(payload));
+                return Ok((taken + length + payload.len(), Some(event)));
+            }
+            if let (Some(payload), true, None) = (whole, header.fin, &self.message) {
+                // The common case: a whole message that is here already. It leaves in an allocation of its own size,
+                // so that keeping it keeps nothing else.
+                mask::apply(payload, header.key);
+                let text = header.opcode == OpCode::Text;
+                if text {
+                    utf8::check(payload)?;
+                }
+                let event = data(text, Bytes::copy_from_slice(payload));
+                return Ok((taken + length + payload.len(), Some(event)));
+            }
+            self.open(&header);
+            taken += length;
+        }
+    }
+
+    /// Where the payload that is missing may be read to directly, if that is worth it. Tell [`Decoder::filled`] of what came.
+    pub(crate) fn direct(&mut self) -> Option<Limit<&mut Vec<u8>>> {
+        let missing = self.frame.as_ref()?.missing;
+        let data = &mut self.message.as_mut()?.data;
+        if missing < DIRECT_FROM {
+            return None;
+        }
+        if data.capacity() == data.len() {
+            data.reserve_exact(data.capacity().max(FIRST_RESERVATION).min(missing));
+        }
+        let room = (data.capacity() - data.len()).min(missing);
+        Some(data.limit(room))
+    }
+
+    /// The last `length` bytes of the message that is being put together were read there.
+    pub(crate) fn filled(&mut self, length: usize) -> Result<Option<Event>, Violation> {
+        self.arrived(length)
+    }
+
+    /// Judges a frame by its header: the order of frames (§5.4) and the limits, before anything is reserved.
+    fn check(&self, header: &Header) -> Result<(), Violation> {
+        if header.rsv1 {
+            return Err(Violation::ReservedBits);
+        }
+        if header.opcode.is_control() {
+            return Ok(());
+        }
+        let (held, fragments) = match (&self.message, header.opcode) {
+            (None, OpCode::Continuation) => return Err(Violation::UnexpectedContinuation),
+            (None, _) => (0, 0),
+            (Some(message), OpCode::Continuation) => (message.data.len(), message.fragments),
+            (Some(_), _) => return Err(Violation::UnfinishedMessage),
+        };
+        if header.length > self.limits.frame as u64 {
+            return Err(Violation::LongFrame);
+        }
+        if header.length > self.limits.message.saturating_sub(held) as u64 {
+            return Err(Violation::LongMessage);
+        }
+        if fragments >= self.limits.fragments {
+            return Err(Violation::ManyFragments);
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, header: &Header) {
+        let missing = header.length as usize;
+        let message = self.message.get_or_insert_with(|| Assembly {
+            text: header.opcode == OpCode::Text,
+            data: Vec::new(),
+            valid: 0,
+            fragments: 0,
+        });
+        message.fragments += 1;
+        if header.fin && message.data.is_empty() {
+            message.data.reserve_exact(missing.min(FIRST_RESERVATION));
+        }
+        self.frame = Some(OpenFrame {
+            fin: header.fin,
+            key: header.key,
+            missing,
+        });
+    }
+
+    /// Adds the next bytes of the open frame's payload, still masked.
+    fn payload(&mut self, bytes: &[u8]) -> Result<Option<Event>, Violation> {
+        let (Some(frame), Some(message)) = (&self.frame, &mut self.message) else {
+            return Ok(None);
+        };
+        let data = &mut message.data;
+        if frame.fin && data.capacity() - data.len() < bytes.len() {
+            // Doubled, but never beyond what the message will need: a message that is kept holds no slack.
+            let room = data.capacity().max(bytes.len()).min(frame.missing);
+            data.reserve_exact(room);
+        }
+        data.extend_from_slice(bytes);
+        self.arrived(bytes.len())
+    }
+
+    /// Unmasks and checks the last `length` bytes of the message, and finishes the frame and the message if they are complete.
+    fn arrived(&mut self, length: usize) -> Result<Option<Event>, Violation> {
+        let (Some(frame), Some(message)) = (&mut self.frame, &mut self.message) else {
+            return Ok(None);
+        };
+        let start = message.data.len() - length;
+        frame.key = mask::apply(&mut message.data[start..], frame.key);
+        frame.missing -= length;
+        if message.text {
+            utf8::advance(&message.data, &mut message.valid)?;
+        }
+        if frame.missing > 0 {
+            return Ok(None);
+        }
+        let fin = frame.fin;
+        self.frame = None;
+        if !fin {
+            return Ok(None);
+        }
+        let Some(message) = self.message.take() else {
+            return Ok(None);
+        };
+        if message.text && message.valid < message.data.len() {
+            return Err(Violation::Utf8);
+        }
+        Ok(Some(data(message.text, Bytes::from(message.data))))
+    }
+}
+
+fn data(text: bool, payload: Bytes) -> Event {
+    if text { Event::Text(payload) } else { Event::Binary(payload) }
+}
+
+fn control(opcode: OpCode, payload: Bytes) -> Event {
+    match opcode {
+        OpCode::Ping => Event::Ping(payload),
+        OpCode::Pong => Event::Pong(payload),
+        _ => Event::Close(payload),
+    }
+}

@@ -1,0 +1,190 @@
+//! The task that owns one socket: it polls the closure, writes what that has queued, reads on, and closes.
+
+use std::future::Future;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Sleep, sleep};
+use tungstenite::protocol::CloseFrame;
+
+use super::connection::Connection;
+use super::link::Link;
+use super::outcome::{BoxError, close_frame, internal_error};
+use super::{CloseCode, Config, lending};
+use crate::Io;
+use crate::trace::{error, warn};
+
+/// What the closure has become: its future.
+pub(crate) type Body = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+
+/// A peer whose connection we keep only so that it reads our last frame may send this much more.
+const LINGER_BYTES: usize = 16 << 20;
+
+pub(crate) struct Session {
+    /// `None` only if it was lost in a panic.
+    connection: Option<Box<Connection>>,
+    /// `None` when it has ended, or if there is none.
+    body: Option<Body>,
+    /// How the body ended, if that alone says how to close.
+    verdict: Option<CloseFrame>,
+    link: Arc<Link>,
+    stage: Stage,
+    /// Bounds the stages that wait for the peer alone.
+    timer: Option<Pin<Box<Sleep>>>,
+    close_timeout: Duration,
+    linger: Duration,
+}
+
+/// What is left to do with the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Frames are exchanged.
+    Open,
+    /// The last byte is written, and the write side is being shut.
+    Shutting,
+    /// The peer is to end the connection, and has this many bytes left for it.
+    Lingering(usize),
+}
+
+impl Session {
+    pub(crate) fn new(io: Io, config: &Config, link: Arc<Link>, body: Option<Body>) -> Self {
+        Self {
+            connection: Some(Box::new(Connection::new(io, config, link.clone()))),
+            body,
+            verdict: None,
+            link,
+            stage: Stage::Open,
+            timer: None,
+            close_timeout: config.close_timeout,
+            linger: config.linger,
+        }
+    }
+
+    /// Everything that can be done without waiting.
+    fn drive(&mut self, mut connection: Box<Connection>, cx: &mut Context<'_>) -> Option<Box<Connection>> {
+        // What has arrived goes first: the closure then sees all of it in one poll, and its answers leave in one write.
+        connection.read(cx);
+        connection.wake_reader();
+        let mut poll_body = true;
+        loop {
+            if std::mem::take(&mut poll_body) {
+                connection = self.poll_body(connection, cx)?;
+            }
+            connection.collect();
+            self.conclude(&mut connection);
+            poll_body |= connection.write(cx);
+            connection.decode_ahead();
+            let read = connection.read(cx);
+            poll_body |= connection.wake_reader();
+            if !(read || poll_body || connection.can_write()) {
+                poll_body |= self.poll_close(&mut connection, cx).is_ready() && connection.wake_reader();
+                if !poll_body {
+                    return Some(connection);
+                }
+            }
+        }
+    }
+
+    fn poll_body(&mut self, connection: Box<Connection>, cx: &mut Context<'_>) -> Option<Box<Connection>> {
+        let Some(body) = &mut self.body else {
+            return Some(connection);
+        };
+        let (connection, result) =
+            lending::lend(connection, || catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(cx))));
+        match result {
+            Ok(Poll::Pending) => return connection,
+            Ok(Poll::Ready(Ok(()))) => {}
+            Ok(Poll::Ready(Err(error))) => {
+                warn!(%error, "a WebSocket handler returned an error");
+                self.verdict = Some(close_frame(&error));
+            }
+            Err(_) => {
+                error!("a WebSocket handler panicked");
+                self.verdict = Some(internal_error());
+            }
+        }
+        // A destructor in it may panic too.
+        let body = self.body.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(body))).is_err() {
+            error!("a WebSocket handler panicked when it was dropped");
+            self.verdict = Some(internal_error());
+        }
+        connection
+    }
+
+    /// Closes when the closure has failed, or has ended and all handles to the socket are gone.
+    fn conclude(&mut self, connection: &mut Connection) {
+        if let Some(frame) = self.verdict.take() {
+            connection.close(frame);
+        } else if self.body.is_none() && self.link.is_dropped() && !connection.close_sent() && !self.link.has_mail() {
+            connection.close(CloseFrame {
+                code: CloseCode::Normal,
+                reason: "".into(),
+            });
+        }
+    }
+
+    /// Brings the closing handshake and the connection to their end; ready when the connection is over.
+    fn poll_close(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<()> {
+        while !connection.is_over() {
+            self.stage = match self.stage {
+                Stage::Open if connection.is_finished() => Stage::Shutting,
+                Stage::Open => {
+                    if !connection.close_sent() {
+                        return Poll::Pending;
+                    }
+                    return self.poll_timer(connection, cx);
+                }
+                Stage::Shutting => match connection.poll_shutdown(cx) {
+                    Poll::Ready(()) => {
+                        self.timer = Some(Box::pin(sleep(self.linger)));
+                        Stage::Lingering(LINGER_BYTES)
+                    }
+                    Poll::Pending => return self.poll_timer(connection, cx),
+                },
+                Stage::Lingering(left) => match connection.poll_discard(cx) {
+                    Poll::Ready(Some(length)) if length < left => Stage::Lingering(left - length),
+                    Poll::Ready(_) => {
+                        connection.fail(io::ErrorKind::ConnectionAborted.into());
+                        break;
+                    }
+                    Poll::Pending => return self.poll_timer(connection, cx),
+                },
+            };
+        }
+        self.timer = None;
+        Poll::Ready(())
+    }
+
+    fn poll_timer(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.close_timeout)));
+        ready!(timer.as_mut().poll(cx));
+        connection.fail(io::Error::new(io::ErrorKind::TimedOut, "the peer did not answer the Close frame in time"));
+        Poll::Ready(())
+    }
+}
+
+impl Future for Session {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let Some(mut connection) = this.connection.take() else {
+            return Poll::Ready(());
+        };
+        connection.begin(cx.waker());
+        let Some(mut connection) = this.drive(connection, cx) else {
+            return Poll::Ready(());
+        };
+        connection.finish();
+        if this.body.is_none() && connection.is_over() {
+            return Poll::Ready(());
+        }
+        this.connection = Some(connection);
+        Poll::Pending
+    }
+}
