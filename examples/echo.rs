@@ -25,10 +25,7 @@ async fn echo(mut socket: WebSocket) {
     }
 }
 
-async fn route(
-    request: Request<Incoming>,
-    max_message: Option<usize>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn route(request: Request<Incoming>, max_message: Option<usize>) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(match request.uri().path() {
         "/echo" => ws::upgrade(echo)
             .configure(|config| match max_message {
@@ -38,7 +35,10 @@ async fn route(
             .into_response(),
         _ => {
             let mut page = Response::new(Full::from(PAGE));
-            page.headers_mut().insert("content-type", "text/html; charset=utf-8".parse().expect("a valid header"));
+            page.headers_mut().insert(
+                "content-type",
+                "text/html; charset=utf-8".parse().expect("a valid header"),
+            );
             page
         }
     })
@@ -84,7 +84,11 @@ fn arguments() -> Result<(SocketAddr, Option<usize>), Box<dyn std::error::Error>
         match name.as_str() {
             "--listen" => listen = value.parse().map_err(|error| format!("--listen {value}: {error}"))?,
             "--max-message" => {
-                max_message = Some(value.parse().map_err(|error| format!("--max-message {value}: {error}"))?);
+                max_message = Some(
+                    value
+                        .parse()
+                        .map_err(|error| format!("--max-message {value}: {error}"))?,
+                );
             }
             _ => return Err(format!("unknown option {name}; there are --listen ADDR and --max-message BYTES").into()),
         }

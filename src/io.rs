@@ -22,8 +22,8 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Io {
-    /// Any byte stream.
-    pub(crate) fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+    /// Any byte stream, such as one half of [`tokio::io::duplex`]: to test a closure without a server.
+    pub fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
         Self(Kind::Other(Box::new(stream)))
     }
 }

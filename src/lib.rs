@@ -1,18 +1,29 @@
-//! WebSockets for any HTTP server.
+#![cfg_attr(feature = "axum", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "axum"),
+    doc = "WebSockets for any HTTP server; its guide shows with the feature `axum`."
+)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod layer;
+mod service;
 
 mod capture;
 mod future;
 mod headers;
-#[cfg(feature = "axum")]
-mod integration;
-mod io;
-mod layer;
+
 mod rejection;
-mod service;
-mod trace;
 mod upgrade;
+
+mod io;
+
 #[cfg(feature = "websocket")]
 pub mod websocket;
+
+#[cfg(feature = "axum")]
+mod integration;
+
+mod trace;
 
 pub use self::future::ResponseFuture;
 pub use self::io::Io;

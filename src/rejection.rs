@@ -4,7 +4,6 @@ use http::header::{ALLOW, CONNECTION, HeaderValue, UPGRADE};
 use http::{StatusCode, response};
 use hyper::ext::ReasonPhrase;
 
-
 /// Why a request that reached an upgrading handler was not upgraded.
 ///
 /// The refusing response carries it in its extensions, so that layers around [`UpgradeLayer`](crate::UpgradeLayer) can
@@ -63,7 +62,9 @@ impl Rejection {
     pub(crate) fn refuse(self, response: &mut response::Parts) {
         response.status = self.status();
         if response.status == StatusCode::UPGRADE_REQUIRED {
-            response.headers.insert(CONNECTION, HeaderValue::from_static("upgrade, close"));
+            response
+                .headers
+                .insert(CONNECTION, HeaderValue::from_static("upgrade, close"));
         } else {
             response.headers.remove(UPGRADE);
             // What is pipelined behind a failed upgrade must not be served as a request, nor a body be read as one.

@@ -104,7 +104,9 @@ impl<B: Default> From<Upgrade> for Response<B> {
 
 impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upgrade").field("protocol", &self.protocol).finish_non_exhaustive()
+        f.debug_struct("Upgrade")
+            .field("protocol", &self.protocol)
+            .finish_non_exhaustive()
     }
 }
 
@@ -130,7 +132,9 @@ pub(crate) fn placeholder<B>(protocol: HeaderValue, promotion: impl Promotion, b
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
     response.headers_mut().insert(UPGRADE, protocol);
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("upgrade"));
     let placeholder = Placeholder(Arc::new(Mutex::new(Some(Box::new(promotion)))));
     response.extensions_mut().insert(placeholder);
     response.extensions_mut().insert(Rejection::NotAnUpgrade);
@@ -180,7 +184,8 @@ impl Answer {
         V: TryInto<HeaderValue, Error: fmt::Debug>,
     {
         let name = name.try_into().expect("a valid header name");
-        self.headers.append(name, value.try_into().expect("a valid header value"));
+        self.headers
+            .append(name, value.try_into().expect("a valid header value"));
     }
 
     /// Makes the response a `101` and spawns `run`, which starts when the server has handed over the connection.

@@ -11,7 +11,9 @@ use crate::websocket::{Handshake, Upgrade};
 /// The placeholder, with a line of text for a person who opens the URL in a browser.
 impl IntoResponse for Upgrade {
     fn into_response(self) -> Response {
-        self.into_response_with(Body::from("This is a WebSocket (RFC 6455); the request was not accepted as a handshake.\n"))
+        self.into_response_with(Body::from(
+            "This is a WebSocket (RFC 6455); the request was not accepted as a handshake.\n",
+        ))
     }
 }
 
@@ -47,6 +49,8 @@ impl<S: Sync> OptionalFromRequestParts<S> for Handshake {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Infallible> {
-        Ok(<Self as FromRequestParts<S>>::from_request_parts(parts, state).await.ok())
+        Ok(<Self as FromRequestParts<S>>::from_request_parts(parts, state)
+            .await
+            .ok())
     }
 }

@@ -224,20 +224,16 @@ impl Link {
         wake(reader);
     }
 
-    /// Moves what is to be sent into `protocol`, up to the high-water mark.
+    /// Moves what is to be sent into `protocol`.
     pub(crate) fn collect(&self, protocol: &mut Protocol) {
         let mut mailbox = self.lock();
-        while protocol.unsent() < self.high_water_mark {
-            let Some(message) = mailbox.outbox.pop_front() else {
-                mailbox.outbox = VecDeque::new();
-                self.clear(OUTBOX);
-                break;
-            };
-            mailbox.outbox_bytes -= cost(&message);
+        for message in std::mem::take(&mut mailbox.outbox) {
             // Checked when it was accepted; a Close frame may have gone out since.
             let _ = protocol.send(message);
         }
+        mailbox.outbox_bytes = 0;
         mailbox.unsent = protocol.unsent();
+        self.clear(OUTBOX);
     }
 
     /// Tells waiting writers how much is unsent now, and whether more can be.

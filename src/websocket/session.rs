@@ -119,9 +119,9 @@ impl Session {
     /// Closes when the closure has failed, or has ended and all handles to the socket are gone.
     fn conclude(&mut self, connection: &mut Connection) {
         if let Some(frame) = self.verdict.take() {
-            connection.close(frame);
+            connection.close(&frame);
         } else if self.body.is_none() && self.link.is_dropped() && !connection.close_sent() && !self.link.has_mail() {
-            connection.close(CloseFrame {
+            connection.close(&CloseFrame {
                 code: CloseCode::Normal,
                 reason: "".into(),
             });
@@ -163,7 +163,10 @@ impl Session {
     fn poll_timer(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.close_timeout)));
         ready!(timer.as_mut().poll(cx));
-        connection.fail(io::Error::new(io::ErrorKind::TimedOut, "the peer did not answer the Close frame in time"));
+        connection.fail(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the peer did not answer the Close frame in time",
+        ));
         Poll::Ready(())
     }
 }

@@ -99,7 +99,9 @@ impl Upgrade {
 
     pub(crate) fn into_response_with<B>(self, body: B) -> Response<B> {
         let mut response = upgrade::placeholder(HeaderValue::from_static("websocket"), self, body);
-        response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        response
+            .headers_mut()
+            .insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         response
     }
 

@@ -6,9 +6,7 @@ mod subprotocol;
 
 use std::sync::Arc;
 
-use http::header::{
-    CONNECTION, HOST, HeaderValue, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
-};
+use http::header::{CONNECTION, HOST, HeaderValue, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderMap, Method, Request, Version};
 
 use crate::Rejection;
@@ -65,7 +63,9 @@ impl Handshake {
             return Err(Rejection::Version);
         }
         let host = single(headers, HOST).ok_or(Rejection::Host)?;
-        let key = single(headers, SEC_WEBSOCKET_KEY).and_then(Key::parse).ok_or(Rejection::Key)?;
+        let key = single(headers, SEC_WEBSOCKET_KEY)
+            .and_then(Key::parse)
+            .ok_or(Rejection::Key)?;
         if has_body(headers) {
             return Err(Rejection::Body);
         }
@@ -73,7 +73,11 @@ impl Handshake {
             key,
             host: lossy(host),
             // Several make none that any policy but `any` knows.
-            origin: headers.get_all(ORIGIN).iter().map(lossy).reduce(|all, next| format!("{all}, {next}").into()),
+            origin: headers
+                .get_all(ORIGIN)
+                .iter()
+                .map(lossy)
+                .reduce(|all, next| format!("{all}, {next}").into()),
             protocols: subprotocol::parse(headers).ok_or(Rejection::Subprotocol)?,
             version,
         })))
@@ -159,7 +163,10 @@ mod tests {
         assert!(with(UPGRADE, "h2c, WebSocket").is_ok());
         assert!(with(CONNECTION, "keep-alive, UPGRADE").is_ok());
         assert!(also(CONNECTION, "keep-alive").is_ok());
-        assert_eq!(with(CONNECTION, "noupgradeplease").unwrap_err(), Rejection::NotAnUpgrade);
+        assert_eq!(
+            with(CONNECTION, "noupgradeplease").unwrap_err(),
+            Rejection::NotAnUpgrade
+        );
         assert_eq!(with(UPGRADE, "websocket2").unwrap_err(), Rejection::NotAnUpgrade);
     }
 
@@ -191,8 +198,17 @@ mod tests {
     #[test]
     fn keys() {
         assert_eq!(without(SEC_WEBSOCKET_KEY), Rejection::Key);
-        assert_eq!(also(SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ==").unwrap_err(), Rejection::Key);
-        for key in ["", "dGhlIHNhbXBsZSBub25j", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZQ=?", "AAAA"] {
+        assert_eq!(
+            also(SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ==").unwrap_err(),
+            Rejection::Key
+        );
+        for key in [
+            "",
+            "dGhlIHNhbXBsZSBub25j",
+            "dGhlIHNhbXBsZSBub25jZQ",
+            "dGhlIHNhbXBsZSBub25jZQ=?",
+            "AAAA",
+        ] {
             assert_eq!(with(SEC_WEBSOCKET_KEY, key).unwrap_err(), Rejection::Key, "{key}");
         }
     }
@@ -200,7 +216,10 @@ mod tests {
     #[test]
     fn bodies() {
         assert_eq!(with(http::header::CONTENT_LENGTH, "5").unwrap_err(), Rejection::Body);
-        assert_eq!(with(http::header::TRANSFER_ENCODING, "chunked").unwrap_err(), Rejection::Body);
+        assert_eq!(
+            with(http::header::TRANSFER_ENCODING, "chunked").unwrap_err(),
+            Rejection::Body
+        );
         assert!(with(http::header::CONTENT_LENGTH, "0").is_ok());
     }
 
@@ -208,10 +227,15 @@ mod tests {
     fn subprotocols() {
         let handshake = request(|request| {
             for line in ["v2.chat, v1.chat", "", "x"] {
-                request.headers_mut().append(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(line));
+                request
+                    .headers_mut()
+                    .append(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(line));
             }
         });
         assert!(handshake.unwrap().protocols().eq(["v2.chat", "v1.chat", "x"]));
-        assert_eq!(with(SEC_WEBSOCKET_PROTOCOL, "a, b c").unwrap_err(), Rejection::Subprotocol);
+        assert_eq!(
+            with(SEC_WEBSOCKET_PROTOCOL, "a, b c").unwrap_err(),
+            Rejection::Subprotocol
+        );
     }
 }

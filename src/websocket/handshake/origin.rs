@@ -62,8 +62,7 @@ impl Origins {
         };
         match &self.0 {
             Policy::SameHost => split(origin).is_some_and(|(scheme, host)| {
-                without_default_port(scheme, host)
-                    .eq_ignore_ascii_case(without_default_port(scheme, handshake.host()))
+                without_default_port(scheme, host).eq_ignore_ascii_case(without_default_port(scheme, handshake.host()))
             }),
             Policy::List(origins) => origins.iter().any(|allowed| same(allowed, origin)),
             Policy::Predicate(allow) => allow(origin),
@@ -76,8 +75,7 @@ fn same(a: &str, b: &str) -> bool {
     match (split(a), split(b)) {
         (Some((a_scheme, a_host)), Some((b_scheme, b_host))) => {
             a_scheme.eq_ignore_ascii_case(b_scheme)
-                && without_default_port(a_scheme, a_host)
-                    .eq_ignore_ascii_case(without_default_port(b_scheme, b_host))
+                && without_default_port(a_scheme, a_host).eq_ignore_ascii_case(without_default_port(b_scheme, b_host))
         }
         // Such as `null`, which a sandboxed page sends: only who lists it gets it.
         _ => a == b,
@@ -89,7 +87,11 @@ fn split(origin: &str) -> Option<(&str, &str)> {
 }
 
 fn without_default_port<'a>(scheme: &str, host: &'a str) -> &'a str {
-    let port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+    let port = if scheme.eq_ignore_ascii_case("https") {
+        ":443"
+    } else {
+        ":80"
+    };
     host.strip_suffix(port).unwrap_or(host)
 }
 

@@ -2,7 +2,7 @@ use http::HeaderMap;
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 
 use super::Handshake;
-use crate::headers::{elements, is_token};
+use crate::headers::elements;
 
 /// The subprotocols that a client offers; `None` if one is no token.
 pub(super) fn parse(headers: &HeaderMap) -> Option<Box<[Box<str>]>> {
@@ -20,4 +20,26 @@ pub(crate) fn select<'a>(supported: &'a [String], handshake: &Handshake) -> Opti
         .iter()
         .find(|supported| handshake.protocols().any(|offered| offered == *supported))
         .map(String::as_str)
+}
+
+/// Whether this is a token (RFC 9110 §5.6.2).
+fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty()
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens() {
+        assert!(is_token(b"graphql-transport-ws"));
+        assert!(is_token(b"v1.chat+json"));
+        for bad in ["", "a b", "a/b", "\"a\"", "a;b", "é"] {
+            assert!(!is_token(bad.as_bytes()), "{bad:?}");
+        }
+    }
 }

@@ -20,7 +20,11 @@ pub(crate) struct Closing {
 /// Parses the body of a Close frame that a peer sent.
 pub(crate) fn parse(body: &Bytes) -> Result<Option<CloseFrame>, Violation> {
     let Some((code, reason)) = body.split_first_chunk::<2>() else {
-        return if body.is_empty() { Ok(None) } else { Err(Violation::CloseBody) };
+        return if body.is_empty() {
+            Ok(None)
+        } else {
+            Err(Violation::CloseBody)
+        };
     };
     let code = CloseCode::from(u16::from_be_bytes(*code));
     if !may_be_sent(code) {

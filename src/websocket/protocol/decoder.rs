@@ -68,10 +68,10 @@ impl Decoder {
         let mut taken = 0;
         loop {
             if let Some(frame) = &mut self.frame {
-                let rest = &mut input[taken..];
+                let rest = &input[taken..];
                 let length = frame.missing.min(rest.len());
                 taken += length;
-                let event = self.payload(&mut rest[..length])?;
+                let event = self.payload(&rest[..length])?;
                 if event.is_some() || self.frame.is_some() {
                     return Ok((taken, event));
                 }
@@ -217,7 +217,11 @@ impl Decoder {
 }
 
 fn data(text: bool, payload: Bytes) -> Event {
-    if text { Event::Text(payload) } else { Event::Binary(payload) }
+    if text {
+        Event::Text(payload)
+    } else {
+        Event::Binary(payload)
+    }
 }
 
 fn control(opcode: OpCode, payload: Bytes) -> Event {

@@ -165,7 +165,11 @@ mod tests {
         while encoder.unsent() > 0 {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = encoder.slices(&mut slices);
-            let piece: Vec<u8> = slices[..count].iter().flat_map(|s| s.iter().copied()).take(step).collect();
+            let piece: Vec<u8> = slices[..count]
+                .iter()
+                .flat_map(|s| s.iter().copied())
+                .take(step)
+                .collect();
             assert!(!piece.is_empty());
             encoder.advance(piece.len());
             out.extend(piece);
@@ -191,7 +195,10 @@ mod tests {
             }
             assert_eq!(encoder.unsent(), expected.len());
             assert!(drain(&mut encoder, step) == expected, "step {step}");
-            assert_eq!((encoder.sent, encoder.gathered.len(), encoder.spliced.capacity()), (0, 0, 0));
+            assert_eq!(
+                (encoder.sent, encoder.gathered.len(), encoder.spliced.capacity()),
+                (0, 0, 0)
+            );
         }
     }
 

@@ -118,10 +118,11 @@ impl Protocol {
                 let frame = closing::parse(&body).map_err(|violation| self.fail(violation))?;
                 self.closing.received = true;
                 // The answer echoes the status code (§5.5.1), without the reason.
-                self.close(frame.as_ref().map(|frame| CloseFrame {
+                let answer = frame.as_ref().map(|frame| CloseFrame {
                     code: frame.code,
                     reason: Utf8Bytes::default(),
-                }));
+                });
+                self.close(answer.as_ref());
                 Message::Close(frame)
             }
         })
@@ -130,9 +131,9 @@ impl Protocol {
     /// Fails the connection (RFC 6455 §7.1.7).
     fn fail(&mut self, violation: Violation) -> Violation {
         self.closing.received = true;
-        self.close(Some(CloseFrame {
+        self.close(Some(&CloseFrame {
             code: violation.close_code(),
-            reason: violation.reason().into(),
+            reason: Utf8Bytes::from_static(violation.reason()),
         }));
         violation
     }
@@ -161,18 +162,18 @@ impl Protocol {
             Message::Binary(data) => self.encoder.frame(OpCode::Binary, data),
             Message::Ping(data) => self.encoder.frame(OpCode::Ping, data),
             Message::Pong(data) => self.encoder.frame(OpCode::Pong, data),
-            Message::Close(frame) => self.close(frame),
+            Message::Close(frame) => self.close(frame.as_ref()),
             Message::Frame(_) => return Err(Unsendable::RawFrame),
         }
         Ok(())
     }
 
     /// Queues a Close frame, if none is queued yet.
-    pub(crate) fn close(&mut self, frame: Option<CloseFrame>) {
+    pub(crate) fn close(&mut self, frame: Option<&CloseFrame>) {
         if !self.closing.sent {
             self.closing.sent = true;
             self.encoder.queue_pong();
-            self.encoder.frame(OpCode::Close, closing::format(frame.as_ref()));
+            self.encoder.frame(OpCode::Close, closing::format(frame));
         }
     }
 

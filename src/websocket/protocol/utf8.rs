@@ -30,7 +30,11 @@ pub(crate) fn advance(data: &[u8], valid: &mut usize) -> Result<(), Violation> {
 pub(crate) fn check(data: &[u8]) -> Result<(), Violation> {
     let mut valid = 0;
     advance(data, &mut valid)?;
-    if valid == data.len() { Ok(()) } else { Err(Violation::Utf8) }
+    if valid == data.len() {
+        Ok(())
+    } else {
+        Err(Violation::Utf8)
+    }
 }
 
 #[cfg(test)]
@@ -54,7 +58,14 @@ mod tests {
     #[test]
     fn fails_at_the_first_impossible_byte() {
         // Overlong, surrogate, above U+10FFFF, a lone continuation: each is known before the sequence is complete.
-        for bad in [&[0xc0][..], &[0xe0, 0x80], &[0xed, 0xa0], &[0xf4, 0x90], &[0xf5], &[0x80]] {
+        for bad in [
+            &[0xc0][..],
+            &[0xe0, 0x80],
+            &[0xed, 0xa0],
+            &[0xf4, 0x90],
+            &[0xf5],
+            &[0x80],
+        ] {
             for prefix in ["", &"x".repeat(100)] {
                 let data = [prefix.as_bytes(), bad].concat();
                 assert_eq!(advance(&data, &mut 0), Err(Violation::Utf8), "{bad:x?}");

@@ -1,0 +1,240 @@
+//! The transport and the protocol of one socket, joined.
+
+mod input;
+mod output;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::AsyncWrite;
+use tungstenite::Message;
+use tungstenite::protocol::CloseFrame;
+
+use super::link::Link;
+use super::protocol::Protocol;
+use super::scratch::Scratch;
+use super::{Config, Error};
+use crate::Io;
+
+type Item = Result<Message, Error>;
+
+pub(crate) struct Connection {
+    link: Arc<Link>,
+    /// `None` when the connection is over.
+    io: Option<Io>,
+    protocol: Protocol,
+    /// The session's: the only one that the transport ever sees, so that no half of a split socket can take the other's.
+    waker: Waker,
+    scratch: Option<Box<Scratch>>,
+    /// Unparsed input, between two polls of the session.
+    stash: Vec<u8>,
+    /// A message that was read straight into its place.
+    next: Option<Item>,
+    /// There is no whole message in the unparsed input.
+    starved: bool,
+    /// Why no more input will come, until the handler is told.
+    failure: Option<io::Error>,
+    /// No message will follow `next`.
+    ended: bool,
+    /// The transport takes no more; what the peer sent before may still be read.
+    write_failed: bool,
+    read_blocked: bool,
+    write_blocked: bool,
+    /// Written, but not flushed through the transport.
+    unflushed: bool,
+    /// The link has been told of unsent bytes, and waits to hear that there are none.
+    told: bool,
+    reader: Parked,
+    writer: Parked,
+    high_water_mark: usize,
+}
+
+/// A handle that waits, inside the session's own poll.
+enum Parked {
+    No,
+    /// The session's own waker: polling the closure is enough.
+    Here,
+    /// Some executor within the closure (`FuturesUnordered`, say) wants to hear of it.
+    Within(Waker),
+}
+
+impl Parked {
+    fn park(&mut self, waker: &Waker, session: &Waker) {
+        *self = if waker.will_wake(session) {
+            Self::Here
+        } else {
+            Self::Within(waker.clone())
+        };
+    }
+
+    /// Returns whether the closure must be polled.
+    fn wake(&mut self) -> bool {
+        match std::mem::replace(self, Self::No) {
+            Self::No => return false,
+            Self::Here => {}
+            Self::Within(waker) => waker.wake(),
+        }
+        true
+    }
+}
+
+/// What the handle in the closure does, while the connection is lent to it.
+impl Connection {
+    pub(crate) fn belongs_to(&self, link: &Arc<Link>) -> bool {
+        Arc::ptr_eq(&self.link, link)
+    }
+
+    #[inline]
+    pub(crate) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Item>> {
+        if self.link.has_inbox() {
+            if let Some(item) = self.link.take_received() {
+                return Poll::Ready(Some(item));
+            }
+        }
+        match self.decode() {
+            Some(item) => Poll::Ready(Some(item)),
+            None if self.ended => Poll::Ready(None),
+            None => {
+                self.reader.park(cx.waker(), &self.waker);
+                Poll::Pending
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn poll_ready(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        if self.is_closed() {
+            return Poll::Ready(Err(Error::closed()));
+        }
+        if self.protocol.unsent() < self.high_water_mark {
+            return Poll::Ready(Ok(()));
+        }
+        self.writer.park(cx.waker(), &self.waker);
+        Poll::Pending
+    }
+
+    #[inline]
+    pub(crate) fn send(&mut self, message: Message) -> Result<(), Error> {
+        if self.link.has_mail() {
+            // What was sent from elsewhere goes first.
+            self.collect();
+        }
+        if self.is_closed() {
+            return Err(Error::closed());
+        }
+        Ok(self.protocol.send(message)?)
+    }
+
+    /// Ready when all that was sent is written.
+    pub(crate) fn poll_written(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if !self.can_deliver() || (self.protocol.unsent() == 0 && !self.unflushed) {
+            return Poll::Ready(());
+        }
+        self.writer.park(cx.waker(), &self.waker);
+        Poll::Pending
+    }
+}
+
+/// What the session does: see also `input` and `output`.
+impl Connection {
+    pub(crate) fn new(io: Io, config: &Config, link: Arc<Link>) -> Self {
+        Self {
+            link,
+            io: Some(io),
+            protocol: Protocol::new(config.limits()),
+            waker: Waker::noop().clone(),
+            scratch: None,
+            stash: Vec::new(),
+            next: None,
+            starved: true,
+            failure: None,
+            ended: false,
+            write_failed: false,
+            read_blocked: false,
+            write_blocked: false,
+            unflushed: false,
+            told: false,
+            reader: Parked::No,
+            writer: Parked::No,
+            high_water_mark: config.high_water_mark,
+        }
+    }
+
+    /// The session is polled.
+    pub(crate) fn begin(&mut self, waker: &Waker) {
+        if !self.waker.will_wake(waker) {
+            self.waker = waker.clone();
+            self.link.set_session(waker);
+        }
+        let mut scratch = Scratch::take();
+        self.protocol.lend(&mut scratch.output);
+        self.scratch = Some(scratch);
+        self.read_blocked = false;
+        self.write_blocked = false;
+    }
+
+    /// The session's poll is over: the thread gets its buffers back, and what is in them an allocation of its own size.
+    pub(crate) fn finish(&mut self) {
+        let Some(mut scratch) = self.scratch.take() else {
+            return;
+        };
+        self.protocol.reclaim(&mut scratch.output);
+        if !scratch.unparsed.is_empty() {
+            self.stash = scratch.window[scratch.unparsed.clone()].to_vec();
+        }
+        scratch.give_back();
+    }
+
+    /// Queues a Close frame, the last, unless one is queued.
+    pub(crate) fn close(&mut self, frame: &CloseFrame) {
+        self.protocol.close(Some(frame));
+    }
+
+    /// Nothing can be sent any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        !self.can_deliver() || self.protocol.close_sent()
+    }
+
+    /// The transport takes what is queued.
+    pub(crate) fn can_deliver(&self) -> bool {
+        self.io.is_some() && !self.write_failed
+    }
+
+    pub(crate) fn close_sent(&self) -> bool {
+        self.protocol.close_sent()
+    }
+
+    /// Both Close frames have passed, or one that fails the connection: the last byte is written.
+    pub(crate) fn is_finished(&self) -> bool {
+        let protocol = &self.protocol;
+        protocol.close_sent() && protocol.close_received() && protocol.unsent() == 0 && !self.unflushed
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.io.is_none()
+    }
+
+    /// Shuts the transport's write side down.
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.io {
+            Some(io) => Pin::new(io).poll_shutdown(cx).map(drop),
+            None => Poll::Ready(()),
+        }
+    }
+
+    /// The connection is over: a failure, for the handler, unless it has seen the end already.
+    pub(crate) fn fail(&mut self, error: io::Error) {
+        self.io = None;
+        self.failure = Some(error);
+    }
+}
+
+impl Drop for Connection {
+    /// Handles elsewhere hear of the end, also when the session is dropped with its runtime.
+    fn drop(&mut self) {
+        self.link.end();
+        self.link.written(0, true);
+    }
+}

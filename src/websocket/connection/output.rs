@@ -1,0 +1,67 @@
+//! Messages queued, and written.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::AsyncWrite;
+
+use super::Connection;
+use crate::websocket::protocol::MAX_SLICES;
+
+impl Connection {
+    /// Takes over what handles elsewhere have sent.
+    pub(crate) fn collect(&mut self) {
+        if self.link.has_mail() {
+            self.link.collect(&mut self.protocol);
+            self.told = true;
+        }
+    }
+
+    /// Writes what is queued, as far as the transport takes it; returns whether the closure must be polled for that.
+    pub(crate) fn write(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.poll_write(cx) {
+            Poll::Pending => self.write_blocked = true,
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => self.write_failed = true,
+        }
+        if self.told || self.link.has_writer() {
+            let unsent = if self.can_deliver() { self.protocol.unsent() } else { 0 };
+            self.link.written(unsent, self.is_closed());
+            self.told = unsent > 0;
+        }
+        let room = self.protocol.unsent() < self.high_water_mark || self.is_closed();
+        room && self.writer.wake()
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(io) = self.io.as_mut().filter(|_| !self.write_failed) else {
+            return Poll::Ready(Ok(()));
+        };
+        let mut io = Pin::new(io);
+        while self.protocol.unsent() > 0 {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let count = self.protocol.slices(&mut slices);
+            let written = if count > 1 && io.is_write_vectored() {
+                ready!(io.as_mut().poll_write_vectored(cx, &slices[..count]))?
+            } else {
+                ready!(io.as_mut().poll_write(cx, &slices[0]))?
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.protocol.advance(written);
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            ready!(io.poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether there is something to do without waiting.
+    pub(crate) fn can_write(&self) -> bool {
+        self.can_deliver() && !self.write_blocked && (self.protocol.unsent() > 0 || self.link.has_mail())
+    }
+}
