@@ -46,8 +46,12 @@ pub(crate) struct Connection {
     unflushed: bool,
     /// The link has been told of unsent bytes, and waits to hear that there are none.
     told: bool,
+    /// Waits for a message.
     reader: Parked,
+    /// Waits for room to send.
     writer: Parked,
+    /// Waits until all is written.
+    flusher: Parked,
     high_water_mark: usize,
 }
 
@@ -108,7 +112,7 @@ impl Connection {
         if self.is_closed() {
             return Poll::Ready(Err(Error::closed()));
         }
-        if self.protocol.unsent() < self.high_water_mark {
+        if self.has_room() {
             return Poll::Ready(Ok(()));
         }
         self.writer.park(cx.waker(), &self.waker);
@@ -129,10 +133,10 @@ impl Connection {
 
     /// Ready when all that was sent is written.
     pub(crate) fn poll_written(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if !self.can_deliver() || (self.protocol.unsent() == 0 && !self.unflushed) {
+        if self.is_written() {
             return Poll::Ready(());
         }
-        self.writer.park(cx.waker(), &self.waker);
+        self.flusher.park(cx.waker(), &self.waker);
         Poll::Pending
     }
 }
@@ -158,6 +162,7 @@ impl Connection {
             told: false,
             reader: Parked::No,
             writer: Parked::No,
+            flusher: Parked::No,
             high_water_mark: config.high_water_mark,
         }
     }
@@ -197,6 +202,15 @@ impl Connection {
         !self.can_deliver() || self.protocol.close_sent()
     }
 
+    /// Nothing is left to write, or nothing can be.
+    fn is_written(&self) -> bool {
+        !self.can_deliver() || (self.protocol.unsent() == 0 && !self.unflushed)
+    }
+
+    fn has_room(&self) -> bool {
+        self.protocol.unsent() < self.high_water_mark
+    }
+
     /// The transport takes what is queued.
     pub(crate) fn can_deliver(&self) -> bool {
         self.io.is_some() && !self.write_failed
@@ -208,8 +222,7 @@ impl Connection {
 
     /// Both Close frames have passed, or one that fails the connection: the last byte is written.
     pub(crate) fn is_finished(&self) -> bool {
-        let protocol = &self.protocol;
-        protocol.close_sent() && protocol.close_received() && protocol.unsent() == 0 && !self.unflushed
+        self.protocol.close_sent() && self.protocol.close_received() && self.is_written()
     }
 
     pub(crate) fn is_over(&self) -> bool {

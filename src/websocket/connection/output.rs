@@ -30,8 +30,10 @@ impl Connection {
             self.link.written(unsent, self.is_closed());
             self.told = unsent > 0;
         }
-        let room = self.protocol.unsent() < self.high_water_mark || self.is_closed();
-        room && self.writer.wake()
+        // Only whoever gets what it waits for: else the closure would be polled again and again.
+        let writer = (self.has_room() || self.is_closed()) && self.writer.wake();
+        let flusher = self.is_written() && self.flusher.wake();
+        writer || flusher
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
