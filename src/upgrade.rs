@@ -23,7 +23,7 @@ pub(crate) type OnFailed = Box<dyn FnOnce(hyper::Error) + Send>;
 /// `protocol` is the token in the `Upgrade` header, compared without case. Return the [`Upgrade`] from a handler below
 /// [`UpgradeLayer`](crate::UpgradeLayer): HTTP/1.1 requests that ask for the protocol get `101`, all others are
 /// refused with `426`. The connection is closed when the future has ended. For WebSockets there is
-#[cfg_attr(feature = "websocket", doc = "[`ws::upgrade`](crate::ws::upgrade).")]
+#[cfg_attr(feature = "websocket", doc = "[`ws::upgrade`](crate::ws::upgrade()).")]
 #[cfg_attr(not(feature = "websocket"), doc = "`ws::upgrade`, in the feature `websocket`.")]
 ///
 /// ```
@@ -52,7 +52,7 @@ where
     }
 }
 
-/// A handler's answer that upgrades the connection; made by [`upgrade`].
+/// A handler's answer that upgrades the connection; made by [`upgrade()`].
 ///
 /// It becomes a response by [`into_response`](Self::into_response), `From`, or (feature `axum`) `IntoResponse`.
 #[must_use = "an upgrade does nothing unless a handler returns it"]

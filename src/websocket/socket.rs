@@ -15,7 +15,7 @@ use super::session::Session;
 use super::{CloseCode, Config, Error, Handshake, lending};
 use crate::Io;
 
-/// An open WebSocket: what the closure given to [`upgrade`](super::upgrade) gets.
+/// An open WebSocket: what the closure given to [`upgrade`](super::upgrade()) gets.
 ///
 /// It is a [`Stream`] of messages and a [`Sink`] for messages, so everything of `futures` works on it, `split` and
 /// `forward` included; [`recv`](Self::recv), [`send`](Self::send) and [`close`](Self::close) do the same without an

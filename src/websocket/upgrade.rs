@@ -16,7 +16,7 @@ use crate::trace::error;
 use crate::upgrade::{self, Answer, Promotion};
 use crate::{Io, Rejection};
 
-/// A handler's answer that opens a WebSocket; made by [`upgrade`](super::upgrade).
+/// A handler's answer that opens a WebSocket; made by [`upgrade`](super::upgrade()).
 ///
 /// It becomes a response by [`into_response`](Self::into_response), `From`, or (feature `axum`) `IntoResponse`: a
 /// placeholder with status `426`, which [`UpgradeLayer`](crate::UpgradeLayer) turns into a `101`. Middleware between
