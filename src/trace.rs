@@ -1,7 +1,7 @@
 //! `tracing`'s macros, or nothing: call sites carry no `#[cfg]`.
 
 #[cfg(feature = "tracing")]
-pub(crate) use tracing::{error, warn};
+pub(crate) use tracing::{debug, error, warn};
 
 #[cfg(not(feature = "tracing"))]
 macro_rules! nothing {
@@ -12,4 +12,4 @@ macro_rules! nothing {
 }
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use {nothing as error, nothing as warn};
+pub(crate) use {nothing as debug, nothing as error, nothing as warn};

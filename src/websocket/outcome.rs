@@ -69,6 +69,13 @@ pub(crate) fn close_frame(error: &BoxError) -> CloseFrame {
     internal_error()
 }
 
+/// Whether a handler only passes on that its peer has gone: that is no failure of its own.
+pub(crate) fn is_end(error: &BoxError) -> bool {
+    error
+        .downcast_ref::<Error>()
+        .is_some_and(|error| error.is_closed() || error.is_abnormal())
+}
+
 /// The Close frame for a handler that failed for a reason that is not the peer's business.
 pub(crate) fn internal_error() -> CloseFrame {
     CloseFrame {

@@ -13,10 +13,10 @@ use tungstenite::protocol::CloseFrame;
 
 use super::connection::Connection;
 use super::link::Link;
-use super::outcome::{BoxError, close_frame, internal_error};
+use super::outcome::{BoxError, close_frame, internal_error, is_end};
 use super::{CloseCode, Config, lending};
 use crate::Io;
-use crate::trace::{error, warn};
+use crate::trace::{debug, error, warn};
 
 /// What the closure has become: its future.
 pub(crate) type Body = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
@@ -99,7 +99,11 @@ impl Session {
             Ok(Poll::Pending) => return connection,
             Ok(Poll::Ready(Ok(()))) => {}
             Ok(Poll::Ready(Err(error))) => {
-                warn!(%error, "a WebSocket handler returned an error");
+                if is_end(&error) {
+                    debug!(%error, "a WebSocket handler returned that its socket was at its end");
+                } else {
+                    warn!(%error, "a WebSocket handler returned an error");
+                }
                 self.verdict = Some(close_frame(&error));
             }
             Err(_) => {

@@ -110,7 +110,8 @@ impl WebSocket {
 
     /// Closes the socket with this code and reason, and waits until all that was sent before, and this, is written.
     ///
-    /// The session then waits for the peer's answer, up to [`Config::close_timeout`], also if the socket is dropped.
+    /// It does not wait for the peer's answer: the session does, up to [`Config::close_timeout`], also if the socket is
+    /// dropped. To wait for it here, [`recv`](Self::recv) until `None`.
     /// A reason is cut to 123 bytes. What the peer sent before its Close frame can still be received.
     ///
     /// # Errors

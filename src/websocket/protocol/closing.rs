@@ -61,11 +61,15 @@ mod tests {
 
     #[test]
     fn codes() {
-        for code in (0..=999).chain(1004..=1006).chain(1015..=2999).chain([5000, u16::MAX]) {
+        for code in (0u16..=999)
+            .chain(1004..=1006)
+            .chain(1015..=2999)
+            .chain([5000, u16::MAX])
+        {
             let body = Bytes::copy_from_slice(&code.to_be_bytes());
             assert_eq!(parse(&body), Err(Violation::CloseCode), "{code}");
         }
-        for code in (1000..=1003).chain(1007..=1014).chain([3000, 3999, 4000, 4999]) {
+        for code in (1000u16..=1003).chain(1007..=1014).chain([3000, 3999, 4000, 4999]) {
             let body = Bytes::copy_from_slice(&code.to_be_bytes());
             let frame = parse(&body).unwrap();
             assert_eq!(format(frame.as_ref()), body);
