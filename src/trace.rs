@@ -1,6 +1,7 @@
 //! `tracing`'s macros, or nothing: call sites carry no `#[cfg]`.
 
 #[cfg(feature = "tracing")]
+#[allow(unused_imports)]
 pub(crate) use tracing::{debug, error, warn};
 
 #[cfg(not(feature = "tracing"))]
@@ -11,5 +12,7 @@ macro_rules! nothing {
     ($($rest:tt)*) => {{}};
 }
 
+// Not every feature has events of every level.
 #[cfg(not(feature = "tracing"))]
+#[allow(unused_imports)]
 pub(crate) use {nothing as debug, nothing as error, nothing as warn};

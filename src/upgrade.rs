@@ -4,12 +4,15 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
     UPGRADE,
 };
 use http::{HeaderMap, Request, Response, StatusCode, response};
+use hyper::upgrade::OnUpgrade;
+use pin_project_lite::pin_project;
 
 use crate::capture::Capture;
 use crate::trace::{error, warn};
@@ -194,10 +197,10 @@ impl Answer {
         capture: Capture,
         protocol: HeaderValue,
         response: &mut response::Parts,
-        run: impl FnOnce(Io) -> Fut + Send + 'static,
+        run: Box<dyn FnOnce(Io) -> Fut + Send>,
     ) -> Result<(), Rejection>
     where
-        Fut: Future<Output = ()> + Send,
+        Fut: Future<Output = ()> + Send + 'static,
     {
         let Some(on_upgrade) = capture.on_upgrade else {
             error!(
@@ -219,21 +222,65 @@ impl Answer {
         }
         response.headers.insert(UPGRADE, protocol);
         response.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        runtime.spawn(async move {
-            match on_upgrade.await {
-                Ok(upgraded) => run(Io::from(upgraded)).await,
-                Err(error) => {
-                    warn!(
-                        %error,
-                        "no connection came after the 101: with hyper, call `with_upgrades` on the connection or use \
-                         `serve_connection_with_upgrades`"
-                    );
-                    if let Some(on_failed) = self.on_failed {
-                        on_failed(error);
-                    }
-                }
-            }
+        runtime.spawn(Switch::Waiting {
+            on_upgrade,
+            run: Some(run),
+            on_failed: self.on_failed,
         });
         Ok(())
+    }
+}
+
+pin_project! {
+    /// The task of an upgraded connection. No `async` block, which would keep the place of what it has captured for as
+    /// long as it lives: 128 bytes for each connection.
+    #[project = SwitchProj]
+    enum Switch<Fut> {
+        Waiting {
+            on_upgrade: OnUpgrade,
+            run: Option<Box<dyn FnOnce(Io) -> Fut + Send>>,
+            on_failed: Option<OnFailed>,
+        },
+        Running {
+            #[pin]
+            future: Fut,
+        },
+    }
+}
+
+impl<Fut: Future<Output = ()>> Future for Switch<Fut> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match self.as_mut().project() {
+                SwitchProj::Running { future } => return future.poll(cx),
+                SwitchProj::Waiting {
+                    on_upgrade,
+                    run,
+                    on_failed,
+                } => match ready!(Pin::new(on_upgrade).poll(cx)) {
+                    Ok(upgraded) => {
+                        let Some(run) = run.take() else {
+                            return Poll::Ready(());
+                        };
+                        self.set(Self::Running {
+                            future: run(Io::from(upgraded)),
+                        });
+                    }
+                    Err(error) => {
+                        warn!(
+                            %error,
+                            "no connection came after the 101: with hyper, call `with_upgrades` on the connection or \
+                             use `serve_connection_with_upgrades`"
+                        );
+                        if let Some(on_failed) = on_failed.take() {
+                            on_failed(error);
+                        }
+                        return Poll::Ready(());
+                    }
+                },
+            }
+        }
     }
 }

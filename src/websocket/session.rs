@@ -30,7 +30,7 @@ pub(crate) struct Session {
     /// `None` when it has ended, or if there is none.
     body: Option<Body>,
     /// How the body ended, if that alone says how to close.
-    verdict: Option<CloseFrame>,
+    verdict: Option<Box<CloseFrame>>,
     link: Arc<Link>,
     stage: Stage,
     /// Bounds the stages that wait for the peer alone.
@@ -104,18 +104,18 @@ impl Session {
                 } else {
                     warn!(%error, "a WebSocket handler returned an error");
                 }
-                self.verdict = Some(close_frame(&error));
+                self.verdict = Some(Box::new(close_frame(&error)));
             }
             Err(_) => {
                 error!("a WebSocket handler panicked");
-                self.verdict = Some(internal_error());
+                self.verdict = Some(Box::new(internal_error()));
             }
         }
         // A destructor in it may panic too.
         let body = self.body.take();
         if catch_unwind(AssertUnwindSafe(|| drop(body))).is_err() {
             error!("a WebSocket handler panicked when it was dropped");
-            self.verdict = Some(internal_error());
+            self.verdict = Some(Box::new(internal_error()));
         }
         connection
     }

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -42,7 +42,7 @@ pub struct WebSocket {
     link: Arc<Link>,
     handshake: Option<Handshake>,
     protocol: Option<Box<str>>,
-    close_frame: Option<CloseFrame>,
+    close_frame: Option<Box<CloseFrame>>,
     state: State,
 }
 
@@ -88,8 +88,8 @@ impl WebSocket {
     ///
     /// # Cancel safety
     /// No message is lost if the future is dropped.
-    pub async fn recv(&mut self) -> Option<Result<Message, Error>> {
-        poll_fn(|cx| self.poll_recv(cx)).await
+    pub fn recv(&mut self) -> impl Future<Output = Option<Result<Message, Error>>> + Send {
+        poll_fn(|cx| self.poll_recv(cx))
     }
 
     /// Sends a message: waits for room below the [high-water mark](Config::high_water_mark), then queues it.
@@ -99,13 +99,13 @@ impl WebSocket {
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, the message is not sent.
-    pub async fn send(&mut self, message: Message) -> Result<(), Error> {
+    // No `async fn`, which would hold the message twice.
+    pub fn send(&mut self, message: Message) -> impl Future<Output = Result<(), Error>> + Send {
         let mut message = Some(message);
-        poll_fn(|cx| {
+        poll_fn(move |cx| {
             ready!(self.poll_room(cx))?;
             Poll::Ready(message.take().map_or(Ok(()), |message| self.queue(message)))
         })
-        .await
     }
 
     /// Closes the socket with this code and reason, and waits until all that was sent before, and this, is written.
@@ -142,7 +142,7 @@ impl WebSocket {
 
     /// The Close frame that was received: after [`Message::Close`] has been delivered, if it carried a code.
     pub fn close_frame(&self) -> Option<&CloseFrame> {
-        self.close_frame.as_ref()
+        self.close_frame.as_deref()
     }
 
     #[inline]
@@ -157,7 +157,7 @@ impl WebSocket {
         };
         match &item {
             Some(Ok(Message::Close(frame))) => {
-                self.close_frame.clone_from(frame);
+                self.close_frame = frame.clone().map(Box::new);
                 self.state = State::Last;
             }
             Some(Ok(_)) => {}

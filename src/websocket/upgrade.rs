@@ -134,7 +134,7 @@ impl Promotion for Upgrade {
         let protocol = select_subprotocol(&protocols, &handshake)
             .and_then(|protocol| HeaderValue::from_str(protocol).ok().zip(Some(Box::from(protocol))));
         let header = protocol.as_ref().map(|(header, _)| header.clone());
-        let run = move |io: Io| {
+        let run = Box::new(move |io: Io| {
             let link = Arc::new(Link::new(config.high_water_mark));
             let socket = WebSocket::new(link.clone(), Some(handshake), protocol.map(|(_, protocol)| protocol));
             let body = catch_unwind(AssertUnwindSafe(|| start(socket))).unwrap_or_else(|_| {
@@ -142,7 +142,7 @@ impl Promotion for Upgrade {
                 Box::pin(async { Err(Error::internal().into()) })
             });
             Session::new(io, &config, link, Some(body))
-        };
+        });
         answer.switch(capture, HeaderValue::from_static("websocket"), response, run)?;
         response.headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
         if let Some(header) = header {

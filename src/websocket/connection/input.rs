@@ -16,7 +16,7 @@ impl Connection {
     #[inline]
     pub(super) fn decode(&mut self) -> Option<Item> {
         if let Some(item) = self.next.take() {
-            return Some(item);
+            return Some(*item);
         }
         if self.ended {
             return None;
@@ -82,7 +82,7 @@ impl Connection {
             }
             if let Some(item) = self.protocol.received_directly(length) {
                 self.ended = item.is_err();
-                self.next = Some(item.map_err(Error::from));
+                self.next = Some(Box::new(item.map_err(Error::from)));
                 return Poll::Ready(Ok(()));
             }
         }

@@ -31,7 +31,7 @@ pub(crate) struct Connection {
     /// Unparsed input, between two polls of the session.
     stash: Vec<u8>,
     /// A message that was read straight into its place.
-    next: Option<Item>,
+    next: Option<Box<Item>>,
     /// There is no whole message in the unparsed input.
     starved: bool,
     /// Why no more input will come, until the handler is told.

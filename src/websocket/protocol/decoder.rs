@@ -29,8 +29,8 @@ pub(crate) struct Decoder {
     limits: Limits,
     /// The data frame whose payload is arriving.
     frame: Option<OpenFrame>,
-    /// The message that is being put together.
-    message: Option<Assembly>,
+    /// The message that is being put together; boxed, because most connections are idle or get whole messages.
+    message: Option<Box<Assembly>>,
 }
 
 #[derive(Debug)]
@@ -155,11 +155,13 @@ impl Decoder {
 
     fn open(&mut self, header: &Header) {
         let missing = header.length as usize;
-        let message = self.message.get_or_insert_with(|| Assembly {
-            text: header.opcode == OpCode::Text,
-            data: Vec::new(),
-            valid: 0,
-            fragments: 0,
+        let message = self.message.get_or_insert_with(|| {
+            Box::new(Assembly {
+                text: header.opcode == OpCode::Text,
+                data: Vec::new(),
+                valid: 0,
+                fragments: 0,
+            })
         });
         message.fragments += 1;
         if header.fin && message.data.is_empty() {
