@@ -19,8 +19,27 @@ pub struct Config {
     pub(crate) max_frame: usize,
     pub(crate) max_fragments: usize,
     pub(crate) high_water_mark: usize,
+    pub(crate) flush: Flush,
     pub(crate) close_timeout: Duration,
     pub(crate) linger: Duration,
+}
+
+/// When messages are written, and what a `send` that is ready says of that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Flush {
+    /// When the closure waits, for whatever: all that it has sent by then leaves in one write.
+    ///
+    /// [`send`](super::WebSocket::send) and flushing are ready as soon as the message is queued below the
+    /// [high-water mark](Config::high_water_mark). Nothing lies unsent while the closure waits for something else.
+    /// [`close`](super::WebSocket::close) waits until everything is written.
+    #[default]
+    Deferred,
+    /// Each message by itself.
+    ///
+    /// [`send`](super::WebSocket::send) and flushing are ready when the message has been handed to the transport. It
+    /// costs one system call for each message; it is for those who measure, or pace, single messages.
+    Each,
 }
 
 impl Default for Config {
@@ -30,6 +49,7 @@ impl Default for Config {
             max_frame: 1 << 20,
             max_fragments: 4096,
             high_water_mark: 64 * 1024,
+            flush: Flush::Deferred,
             close_timeout: Duration::from_secs(5),
             linger: Duration::from_secs(2),
         }
@@ -74,6 +94,12 @@ impl Config {
     /// stalled peer costs little. At least 1.
     pub fn high_water_mark(mut self, bytes: usize) -> Self {
         self.high_water_mark = bytes.max(1);
+        self
+    }
+
+    /// When messages are written. Default: [`Flush::Deferred`].
+    pub fn flush(mut self, flush: Flush) -> Self {
+        self.flush = flush;
         self
     }
 

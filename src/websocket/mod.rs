@@ -71,7 +71,7 @@ pub use tungstenite::protocol::CloseFrame;
 pub use tungstenite::protocol::frame::coding::CloseCode;
 pub use tungstenite::{Message, Utf8Bytes};
 
-pub use self::config::Config;
+pub use self::config::{Config, Flush};
 pub use self::error::Error;
 pub use self::handshake::{Handshake, Origins};
 pub use self::outcome::Outcome;

@@ -12,7 +12,7 @@ use tungstenite::protocol::CloseFrame;
 
 use super::link::Link;
 use super::session::Session;
-use super::{CloseCode, Config, Error, Handshake, lending};
+use super::{CloseCode, Config, Error, Flush, Handshake, lending};
 use crate::Io;
 
 /// An open WebSocket: what the closure given to [`upgrade`](super::upgrade()) gets.
@@ -43,6 +43,7 @@ pub struct WebSocket {
     handshake: Option<Handshake>,
     protocol: Option<Box<str>>,
     close_frame: Option<Box<CloseFrame>>,
+    flush: Flush,
     state: State,
 }
 
@@ -55,12 +56,18 @@ enum State {
 }
 
 impl WebSocket {
-    pub(crate) fn new(link: Arc<Link>, handshake: Option<Handshake>, protocol: Option<Box<str>>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        link: Arc<Link>,
+        handshake: Option<Handshake>,
+        protocol: Option<Box<str>>,
+    ) -> Self {
         Self {
             link,
             handshake,
             protocol,
             close_frame: None,
+            flush: config.flush,
             state: State::Open,
         }
     }
@@ -78,7 +85,7 @@ impl WebSocket {
     {
         let link = Arc::new(Link::new(config.high_water_mark));
         tokio::spawn(Session::new(Io::new(io), &config, link.clone(), None));
-        Self::new(link, None, None)
+        Self::new(&config, link, None, None)
     }
 
     /// Receives the next message: `None` at the end.
@@ -94,17 +101,27 @@ impl WebSocket {
 
     /// Sends a message: waits for room below the [high-water mark](Config::high_water_mark), then queues it.
     ///
+    /// What it means that the future is ready is a matter of [`Flush`].
+    ///
     /// # Errors
     /// [`Error::is_closed`] if the socket is closed or closing; [`Error::is_unsendable`] if the message cannot be sent.
     ///
     /// # Cancel safety
-    /// If the future is dropped before it is ready, the message is not sent.
+    /// If the future is dropped before it is ready, the message is not sent; with [`Flush::Each`] it may have been.
     // No `async fn`, which would hold the message twice.
     pub fn send(&mut self, message: Message) -> impl Future<Output = Result<(), Error>> + Send {
         let mut message = Some(message);
         poll_fn(move |cx| {
-            ready!(self.poll_room(cx))?;
-            Poll::Ready(message.take().map_or(Ok(()), |message| self.queue(message)))
+            if message.is_some() {
+                ready!(self.poll_room(cx))?;
+            }
+            if let Some(message) = message.take() {
+                self.queue(message)?;
+            }
+            if self.flush == Flush::Each {
+                ready!(self.poll_written(cx));
+            }
+            Poll::Ready(Ok(()))
         })
     }
 
@@ -206,8 +223,7 @@ impl FusedStream for WebSocket {
     }
 }
 
-/// Flushing is ready while less than the [high-water mark](Config::high_water_mark) is queued: the session writes when
-/// the closure waits. Closing is strict: it is ready when everything is written.
+/// When flushing is ready is a matter of [`Flush`]. Closing is strict: it is ready when everything is written.
 impl Sink<Message> for WebSocket {
     type Error = Error;
 
@@ -223,6 +239,9 @@ impl Sink<Message> for WebSocket {
 
     #[inline]
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.flush == Flush::Each {
+            return self.poll_written(cx).map(Ok);
+        }
         match self.poll_room(cx) {
             Poll::Ready(Err(error)) if error.is_closed() => Poll::Ready(Ok(())),
             other => other,

@@ -136,7 +136,12 @@ impl Promotion for Upgrade {
         let header = protocol.as_ref().map(|(header, _)| header.clone());
         let run = Box::new(move |io: Io| {
             let link = Arc::new(Link::new(config.high_water_mark));
-            let socket = WebSocket::new(link.clone(), Some(handshake), protocol.map(|(_, protocol)| protocol));
+            let socket = WebSocket::new(
+                &config,
+                link.clone(),
+                Some(handshake),
+                protocol.map(|(_, protocol)| protocol),
+            );
             let body = catch_unwind(AssertUnwindSafe(|| start(socket))).unwrap_or_else(|_| {
                 error!("a WebSocket handler panicked");
                 Box::pin(async { Err(Error::internal().into()) })

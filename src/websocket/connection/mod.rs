@@ -131,8 +131,11 @@ impl Connection {
         Ok(self.protocol.send(message)?)
     }
 
-    /// Ready when all that was sent is written.
+    /// Writes what was sent, and is ready when all of it is written.
     pub(crate) fn poll_written(&mut self, cx: &Context<'_>) -> Poll<()> {
+        self.collect();
+        let session = self.waker.clone();
+        self.try_write(&mut Context::from_waker(&session));
         if self.is_written() {
             return Poll::Ready(());
         }

@@ -20,11 +20,7 @@ impl Connection {
 
     /// Writes what is queued, as far as the transport takes it; returns whether the closure must be polled for that.
     pub(crate) fn write(&mut self, cx: &mut Context<'_>) -> bool {
-        match self.poll_write(cx) {
-            Poll::Pending => self.write_blocked = true,
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(_)) => self.write_failed = true,
-        }
+        self.try_write(cx);
         if self.told || self.link.has_writer() {
             let unsent = if self.can_deliver() { self.protocol.unsent() } else { 0 };
             self.link.written(unsent, self.is_closed());
@@ -34,6 +30,14 @@ impl Connection {
         let writer = (self.has_room() || self.is_closed()) && self.writer.wake();
         let flusher = self.is_written() && self.flusher.wake();
         writer || flusher
+    }
+
+    pub(super) fn try_write(&mut self, cx: &mut Context<'_>) {
+        match self.poll_write(cx) {
+            Poll::Pending => self.write_blocked = true,
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => self.write_failed = true,
+        }
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
