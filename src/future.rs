@@ -34,10 +34,14 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = ready!(this.inner.poll(cx));
-        Poll::Ready(match this.capture.take() {
+        // First, and by itself: a plain response is not even moved.
+        if this.capture.is_none() {
+            return this.inner.poll(cx);
+        }
+        let response = ready!(this.inner.poll(cx))?;
+        Poll::Ready(Ok(match this.capture.take() {
             None => response,
-            Some(capture) => response.map(|response| upgrade::promote(response, *capture)),
-        })
+            Some(capture) => upgrade::promote(response, *capture),
+        }))
     }
 }
