@@ -1,7 +1,7 @@
 //! What is taken from a request before it is routed.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, Request, Version};
+use http::{HeaderMap, Method, Request, Version};
 use hyper::upgrade::OnUpgrade;
 
 use crate::Rejection;
@@ -20,10 +20,10 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    /// `None` for a plain request: one look at its headers is all that it pays.
+    /// `None` for a plain request: one look at its head is all that it pays.
     #[inline]
     pub(crate) fn take<B>(request: &mut Request<B>) -> Option<Box<Self>> {
-        if request.headers().contains_key(UPGRADE) {
+        if request.headers().contains_key(UPGRADE) || request.method() == Method::CONNECT {
             Some(Box::new(Self::new(request)))
         } else {
             None
@@ -34,7 +34,7 @@ impl Capture {
     fn new<B>(request: &mut Request<B>) -> Self {
         // Cloned, not removed, so that a framework's own upgrades keep working below us.
         let on_upgrade = request.extensions().get::<OnUpgrade>().cloned();
-        let offered = check(request.version(), request.headers())
+        let offered = check(request.method(), request.version(), request.headers())
             .map(|()| request.headers().get_all(UPGRADE).iter().cloned().collect());
         #[cfg(feature = "websocket")]
         let handshake = Handshake::from_request(request);
@@ -65,8 +65,8 @@ impl Capture {
 }
 
 /// What any HTTP/1.1 upgrade needs (RFC 9110 §7.8).
-fn check(version: Version, headers: &HeaderMap) -> Result<(), Rejection> {
-    if version != Version::HTTP_11 || !has_token(headers, CONNECTION, "upgrade") {
+fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<(), Rejection> {
+    if method == Method::CONNECT || version != Version::HTTP_11 || !has_token(headers, CONNECTION, "upgrade") {
         return Err(Rejection::NotAnUpgrade);
     }
     if has_body(headers) {

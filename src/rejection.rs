@@ -1,7 +1,7 @@
 use std::fmt;
 
 use http::header::{ALLOW, CONNECTION, HeaderValue, UPGRADE};
-use http::{StatusCode, response};
+use http::{HeaderMap, StatusCode, response};
 use hyper::ext::ReasonPhrase;
 
 /// Why a request that reached an upgrading handler was not upgraded.
@@ -62,25 +62,24 @@ impl Rejection {
     pub(crate) fn refuse(self, response: &mut response::Parts) {
         response.status = self.status();
         if response.status == StatusCode::UPGRADE_REQUIRED {
-            response
-                .headers
-                .insert(CONNECTION, HeaderValue::from_static("upgrade, close"));
+            let upgrade_close = HeaderValue::from_static("upgrade, close");
+            response.headers.insert(CONNECTION, upgrade_close);
         } else {
-            response.headers.remove(UPGRADE);
-            // What is pipelined behind a failed upgrade must not be served as a request, nor a body be read as one.
-            response.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            end(&mut response.headers);
         }
         if self == Self::Method {
             response.headers.insert(ALLOW, HeaderValue::from_static("GET"));
         }
-        self.note(&mut response.extensions);
+        let reason = ReasonPhrase::from_static(self.text().as_bytes());
+        response.extensions.insert(reason);
+        response.extensions.insert(self);
     }
+}
 
-    /// Leaves the refusal's reason where layers and hyper look for it.
-    pub(crate) fn note(self, extensions: &mut http::Extensions) {
-        extensions.insert(ReasonPhrase::from_static(self.text().as_bytes()));
-        extensions.insert(self);
-    }
+/// What is pipelined behind a failed upgrade must not be served as a request, nor its body be read as one.
+pub(crate) fn end(headers: &mut HeaderMap) {
+    headers.remove(UPGRADE);
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
 impl fmt::Display for Rejection {

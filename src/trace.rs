@@ -2,7 +2,7 @@
 
 #[cfg(feature = "tracing")]
 #[allow(unused_imports)]
-pub(crate) use tracing::{debug, error, warn};
+pub(crate) use tracing::{error, warn};
 
 #[cfg(not(feature = "tracing"))]
 macro_rules! nothing {
@@ -15,4 +15,4 @@ macro_rules! nothing {
 // Not every feature has events of every level.
 #[cfg(not(feature = "tracing"))]
 #[allow(unused_imports)]
-pub(crate) use {nothing as debug, nothing as error, nothing as warn};
+pub(crate) use {nothing as error, nothing as warn};

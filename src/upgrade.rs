@@ -15,8 +15,8 @@ use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 
 use crate::capture::Capture;
-use crate::trace::{error, warn};
-use crate::{Io, Rejection};
+use crate::trace::error;
+use crate::{Io, Rejection, rejection};
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) type OnFailed = Box<dyn FnOnce(hyper::Error) + Send>;
@@ -146,21 +146,25 @@ pub(crate) fn placeholder<B>(protocol: HeaderValue, promotion: impl Promotion, b
 
 /// Turns a placeholder into the answer to the request that `capture` is of; other responses pass.
 pub(crate) fn promote<B>(mut response: Response<B>, capture: Capture) -> Response<B> {
-    let Some(Placeholder(promotion)) = response.extensions_mut().remove() else {
-        return response;
-    };
-    // Something between the handler and us has decided otherwise.
-    if response.status() != StatusCode::UPGRADE_REQUIRED {
-        return response;
-    }
-    let promotion = promotion.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(promotion) = promotion else {
-        return response;
-    };
+    let placeholder = response.extensions_mut().remove();
+    let rejection = response.extensions_mut().remove::<Rejection>();
     let (mut parts, body) = response.into_parts();
-    parts.extensions.remove::<Rejection>();
-    if let Err(rejection) = promotion.promote(capture, &mut parts) {
-        rejection.refuse(&mut parts);
+    match (placeholder, rejection) {
+        (Some(Placeholder(promotion)), _) => {
+            let promotion = promotion.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match promotion {
+                Some(promotion) if parts.status == StatusCode::UPGRADE_REQUIRED => {
+                    if let Err(rejection) = promotion.promote(capture, &mut parts) {
+                        rejection.refuse(&mut parts);
+                    }
+                }
+                // Something between the handler and us has decided otherwise.
+                _ => rejection::end(&mut parts.headers),
+            }
+        }
+        // The handler has refused by itself.
+        (None, Some(rejection)) => rejection.refuse(&mut parts),
+        (None, None) => {}
     }
     Response::from_parts(parts, body)
 }
@@ -269,11 +273,13 @@ impl<Fut: Future<Output = ()>> Future for Switch<Fut> {
                         });
                     }
                     Err(error) => {
-                        warn!(
-                            %error,
-                            "no connection came after the 101: with hyper, call `with_upgrades` on the connection or \
-                             use `serve_connection_with_upgrades`"
-                        );
+                        if error.is_user() {
+                            error!(
+                                %error,
+                                "the server does not drive upgrades: with hyper, call `with_upgrades` on the \
+                                 connection or use `serve_connection_with_upgrades`"
+                            );
+                        }
                         if let Some(on_failed) = on_failed.take() {
                             on_failed(error);
                         }

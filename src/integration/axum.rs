@@ -3,6 +3,8 @@ use std::convert::Infallible;
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::request::Parts;
 
 use crate::Rejection;
@@ -11,9 +13,11 @@ use crate::websocket::{Handshake, Upgrade};
 /// The placeholder, with a line of text for a person who opens the URL in a browser.
 impl IntoResponse for Upgrade {
     fn into_response(self) -> Response {
-        self.into_response_with(Body::from(
-            "This is a WebSocket (RFC 6455); the request was not accepted as a handshake.\n",
-        ))
+        let text = "This is a WebSocket (RFC 6455); the request was not accepted as a handshake.\n";
+        let mut response = self.into_response_with(Body::from(text));
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, plain);
+        response
     }
 }
 
@@ -24,12 +28,22 @@ impl IntoResponse for crate::Upgrade {
     }
 }
 
-/// The status, and the reason as text.
+/// What [`UpgradeLayer`](crate::UpgradeLayer) answers, and the reason as text.
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        let mut response = (self.status(), format!("{self}\n")).into_response();
-        response.extensions_mut().insert(self);
-        response
+        let (mut parts, body) = format!("{self}\n").into_response().into_parts();
+        if self.status() == StatusCode::UPGRADE_REQUIRED {
+            parts.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            parts
+                .headers
+                .insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
+        self.refuse(&mut parts);
+        if self == Self::NotAnUpgrade {
+            // The layer closes the connection if it was asked to upgrade.
+            parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        }
+        Response::from_parts(parts, body)
     }
 }
 
@@ -40,7 +54,7 @@ impl<S: Sync> FromRequestParts<S> for Handshake {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
         match parts.extensions.get::<Self>() {
             Some(handshake) => Ok(handshake.clone()),
-            None => Self::parse(&parts.method, parts.version, &parts.headers),
+            None => Self::parse(&parts.method, &parts.uri, parts.version, &parts.headers),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{CloseCode, Error};
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// What the future of a socket's closure may return: `()`, or a `Result<(), E>` with any error type that converts to
+/// What the future of a socket's closure may return: `()`, nothing ever, or a `Result<(), E>` with any error type that converts to
 /// `Box<dyn Error + Send + Sync>`.
 ///
 /// `()` and `Ok` close the socket with 1000. An `Err` closes it with 1011, or with the code and reason of an
@@ -31,6 +31,23 @@ mod sealed {
     impl Outcome for () {
         fn into_result(self) -> Result<(), BoxError> {
             Ok(())
+        }
+    }
+
+    /// `!`, which cannot be named yet: of a future that never returns.
+    type Never = <fn() -> ! as Returns>::Value;
+
+    pub trait Returns {
+        type Value;
+    }
+
+    impl<T> Returns for fn() -> T {
+        type Value = T;
+    }
+
+    impl Outcome for Never {
+        fn into_result(self) -> Result<(), BoxError> {
+            self
         }
     }
 

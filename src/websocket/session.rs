@@ -16,7 +16,7 @@ use super::link::Link;
 use super::outcome::{BoxError, close_frame, internal_error, is_end};
 use super::{CloseCode, Config, lending};
 use crate::Io;
-use crate::trace::{debug, error, warn};
+use crate::trace::{error, warn};
 
 /// What the closure has become: its future.
 pub(crate) type Body = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
@@ -99,9 +99,7 @@ impl Session {
             Ok(Poll::Pending) => return connection,
             Ok(Poll::Ready(Ok(()))) => {}
             Ok(Poll::Ready(Err(error))) => {
-                if is_end(&error) {
-                    debug!(%error, "a WebSocket handler returned that its socket was at its end");
-                } else {
+                if !is_end(&error) {
                     warn!(%error, "a WebSocket handler returned an error");
                 }
                 self.verdict = Some(Box::new(close_frame(&error)));

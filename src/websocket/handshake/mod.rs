@@ -7,7 +7,7 @@ mod subprotocol;
 use std::sync::Arc;
 
 use http::header::{CONNECTION, HOST, HeaderValue, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
-use http::{HeaderMap, Method, Request, Version};
+use http::{HeaderMap, Method, Request, Uri, Version};
 
 use crate::Rejection;
 use crate::capture::has_body;
@@ -46,10 +46,10 @@ impl Handshake {
     /// # Errors
     /// If the request is no valid handshake.
     pub fn from_request<B>(request: &Request<B>) -> Result<Self, Rejection> {
-        Self::parse(request.method(), request.version(), request.headers())
+        Self::parse(request.method(), request.uri(), request.version(), request.headers())
     }
 
-    pub(crate) fn parse(method: &Method, version: Version, headers: &HeaderMap) -> Result<Self, Rejection> {
+    pub(crate) fn parse(method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) -> Result<Self, Rejection> {
         if version != Version::HTTP_11
             || !has_token(headers, UPGRADE, "websocket")
             || !has_token(headers, CONNECTION, "upgrade")
@@ -71,7 +71,10 @@ impl Handshake {
         }
         Ok(Self(Arc::new(Fields {
             key,
-            host: lossy(host),
+            // A target in absolute form overrides the header (RFC 9112 §3.2.2).
+            host: uri
+                .authority()
+                .map_or_else(|| lossy(host), |authority| authority.as_str().into()),
             // Several make none that any policy but `any` knows.
             origin: headers
                 .get_all(ORIGIN)
