@@ -15,7 +15,7 @@ use super::protocol::Protocol;
 
 type Item = Result<Message, Error>;
 
-/// The session reads on, so that it sees pings and Close frames, until this much waits for a handler that is busy.
+/// The session reads on, so that it sees pings and Close frames, until more than this waits for a handler that is busy.
 const INBOX_MESSAGES: usize = 16;
 const INBOX_BYTES: usize = 16 * 1024;
 
@@ -201,7 +201,7 @@ impl Link {
             return true;
         }
         let mut mailbox = self.lock();
-        mailbox.full = mailbox.inbox.len() >= INBOX_MESSAGES || mailbox.inbox_bytes >= INBOX_BYTES;
+        mailbox.full = mailbox.inbox.len() > INBOX_MESSAGES || mailbox.inbox_bytes > INBOX_BYTES;
         !mailbox.full
     }
 
@@ -222,6 +222,16 @@ impl Link {
         let reader = mailbox.reader.take();
         drop(mailbox);
         wake(reader);
+    }
+
+    /// The session is gone, and has left the rest undone.
+    pub(crate) fn over(&self) {
+        let mut mailbox = self.lock();
+        let unsent = std::mem::take(&mut mailbox.outbox);
+        drop(mailbox);
+        drop(unsent);
+        self.written(0, true);
+        self.end();
     }
 
     /// Moves what is to be sent into `protocol`.

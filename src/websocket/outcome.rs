@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use tungstenite::protocol::CloseFrame;
 
+use super::protocol::may_be_sent;
 use super::{CloseCode, Error};
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
@@ -79,7 +80,11 @@ pub(crate) fn close_frame(error: &BoxError) -> CloseFrame {
     let mut next: Option<&(dyn StdError + 'static)> = Some(&**error);
     while let Some(error) = next {
         if let Some(frame) = error.downcast_ref().and_then(Error::close_frame) {
-            return frame.clone();
+            let mut frame = frame.clone();
+            if !may_be_sent(frame.code) {
+                frame.code = CloseCode::Error;
+            }
+            return frame;
         }
         next = error.source();
     }

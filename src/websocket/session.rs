@@ -1,5 +1,6 @@
 //! The task that owns one socket: it polls the closure, writes what that has queued, reads on, and closes.
 
+use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -80,12 +81,14 @@ impl Session {
             connection.decode_ahead();
             let read = connection.read(cx);
             poll_body |= connection.wake_reader();
-            if !(read || poll_body || connection.can_write()) {
-                poll_body |= self.poll_close(&mut connection, cx).is_ready() && connection.wake_reader();
-                if !poll_body {
-                    return Some(connection);
-                }
+            if read || poll_body || connection.can_write() {
+                continue;
             }
+            // Once more if this is the end, so that all who wait for something hear of it.
+            if connection.is_over() || self.poll_close(&mut connection, cx).is_pending() {
+                return Some(connection);
+            }
+            poll_body |= connection.wake_reader();
         }
     }
 
@@ -93,29 +96,35 @@ impl Session {
         let Some(body) = &mut self.body else {
             return Some(connection);
         };
-        let (connection, result) =
-            lending::lend(connection, || catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(cx))));
+        // All of it is a user's code: the future, its error, and their destructors.
+        let (connection, result) = lending::lend(connection, || {
+            catch_unwind(AssertUnwindSafe(|| {
+                let result = std::task::ready!(body.as_mut().poll(cx));
+                Poll::Ready(result.err().map(|error| {
+                    if !is_end(&error) {
+                        warn!(%error, "a WebSocket handler returned an error");
+                    }
+                    close_frame(&error)
+                }))
+            }))
+        });
         match result {
             Ok(Poll::Pending) => return connection,
-            Ok(Poll::Ready(Ok(()))) => {}
-            Ok(Poll::Ready(Err(error))) => {
-                if !is_end(&error) {
-                    warn!(%error, "a WebSocket handler returned an error");
-                }
-                self.verdict = Some(Box::new(close_frame(&error)));
-            }
-            Err(_) => {
-                error!("a WebSocket handler panicked");
-                self.verdict = Some(Box::new(internal_error()));
-            }
+            Ok(Poll::Ready(verdict)) => self.verdict = verdict.map(Box::new),
+            Err(panic) => self.panicked(panic),
         }
-        // A destructor in it may panic too.
         let body = self.body.take();
-        if catch_unwind(AssertUnwindSafe(|| drop(body))).is_err() {
-            error!("a WebSocket handler panicked when it was dropped");
-            self.verdict = Some(Box::new(internal_error()));
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(body))) {
+            self.panicked(panic);
         }
         connection
+    }
+
+    fn panicked(&mut self, panic: Box<dyn Any + Send>) {
+        error!("a WebSocket handler panicked");
+        self.verdict = Some(Box::new(internal_error()));
+        // Its destructor may panic too.
+        std::mem::forget(panic);
     }
 
     /// Closes when the closure has failed, or has ended and all handles to the socket are gone.
@@ -186,7 +195,7 @@ impl Future for Session {
             return Poll::Ready(());
         };
         connection.finish();
-        if this.body.is_none() && connection.is_over() {
+        if this.body.is_none() && connection.is_over() && connection.is_delivered() {
             return Poll::Ready(());
         }
         this.connection = Some(connection);

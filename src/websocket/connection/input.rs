@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tungstenite::Message;
 
 use super::{Connection, Item, Parked};
 use crate::websocket::Error;
@@ -21,25 +22,19 @@ impl Connection {
         if self.ended {
             return None;
         }
-        if self.starved {
-            let error = self.failure.take()?;
-            self.ended = true;
-            return Some(Err(error.into()));
-        }
-        let scratch = load(&mut self.scratch, &mut self.stash);
-        let (taken, item) = self.protocol.receive(&mut scratch.window[scratch.unparsed.clone()]);
-        scratch.unparsed.start += taken;
-        self.starved = item.is_none();
-        match item? {
-            Ok(message) => {
-                self.ended = message.is_close();
-                Some(Ok(message))
+        if !self.starved {
+            let scratch = load(&mut self.scratch, &mut self.stash);
+            let (taken, item) = self.protocol.receive(&mut scratch.window[scratch.unparsed.clone()]);
+            scratch.unparsed.start += taken;
+            if let Some(item) = item {
+                self.ended = item.as_ref().map_or(true, Message::is_close);
+                return Some(item.map_err(Error::from));
             }
-            Err(violation) => {
-                self.ended = true;
-                Some(Err(violation.into()))
-            }
+            self.starved = true;
         }
+        let error = self.failure.take()?;
+        self.ended = true;
+        Some(Err(error.into()))
     }
 
     /// Reads, if the handler waits for a message or one more may wait for it.
@@ -118,6 +113,11 @@ impl Connection {
         if self.ended && self.next.is_none() {
             self.link.end();
         }
+    }
+
+    /// Whether nothing that has been received waits for a handle.
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.link.is_dropped() || !self.has_input()
     }
 
     /// Whether `decode` has something to give, or a partial frame to look at.

@@ -46,6 +46,8 @@ pub(crate) struct Connection {
     unflushed: bool,
     /// The link has been told of unsent bytes, and waits to hear that there are none.
     told: bool,
+    /// The link has been told that nothing can be sent any more.
+    told_closed: bool,
     /// Waits for a message.
     reader: Parked,
     /// Waits for room to send.
@@ -163,6 +165,7 @@ impl Connection {
             write_blocked: false,
             unflushed: false,
             told: false,
+            told_closed: false,
             reader: Parked::No,
             writer: Parked::No,
             flusher: Parked::No,
@@ -250,7 +253,6 @@ impl Connection {
 impl Drop for Connection {
     /// Handles elsewhere hear of the end, also when the session is dropped with its runtime.
     fn drop(&mut self) {
-        self.link.end();
-        self.link.written(0, true);
+        self.link.over();
     }
 }

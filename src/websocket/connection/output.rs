@@ -21,10 +21,12 @@ impl Connection {
     /// Writes what is queued, as far as the transport takes it; returns whether the closure must be polled for that.
     pub(crate) fn write(&mut self, cx: &mut Context<'_>) -> bool {
         self.try_write(cx);
-        if self.told || self.link.has_writer() {
+        let closed = self.is_closed();
+        if self.told || self.told_closed != closed || self.link.has_writer() {
             let unsent = if self.can_deliver() { self.protocol.unsent() } else { 0 };
-            self.link.written(unsent, self.is_closed());
+            self.link.written(unsent, closed);
             self.told = unsent > 0;
+            self.told_closed = closed;
         }
         // Only whoever gets what it waits for: else the closure would be polled again and again.
         let writer = (self.has_room() || self.is_closed()) && self.writer.wake();

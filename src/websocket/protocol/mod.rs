@@ -12,8 +12,12 @@
 
 mod closing;
 mod decoder;
+#[cfg(test)]
+mod differential;
 mod encoder;
 mod frame;
+#[cfg(test)]
+mod invariants;
 mod mask;
 mod utf8;
 mod violation;
@@ -30,6 +34,7 @@ use self::decoder::{Decoder, Event};
 use self::encoder::Encoder;
 use self::frame::{MAX_CONTROL, OpCode};
 
+pub(crate) use self::closing::may_be_sent;
 pub(crate) use self::encoder::MAX_SLICES;
 pub(crate) use self::violation::Violation;
 
@@ -144,7 +149,7 @@ impl Protocol {
         match message {
             Message::Text(_) | Message::Binary(_) => Ok(()),
             Message::Ping(data) | Message::Pong(data) if data.len() > MAX_CONTROL => Err(Unsendable::LongControl),
-            Message::Close(Some(frame)) if !closing::may_be_sent(frame.code) => Err(Unsendable::CloseCode),
+            Message::Close(Some(frame)) if !may_be_sent(frame.code) => Err(Unsendable::CloseCode),
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) => Ok(()),
             Message::Frame(_) => Err(Unsendable::RawFrame),
         }
