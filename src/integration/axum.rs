@@ -1,8 +1,11 @@
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
+use futures_core::Stream;
 use http::StatusCode;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::request::Parts;
@@ -14,10 +17,22 @@ use crate::websocket::{Handshake, Upgrade};
 impl IntoResponse for Upgrade {
     fn into_response(self) -> Response {
         let text = "This is a WebSocket (RFC 6455); the request was not accepted as a handshake.\n";
-        let mut response = self.into_response_with(Body::from(text));
+        let mut response = self.into_response_with(Body::from_stream(Unsized(Some(text))));
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, plain);
         response
+    }
+}
+
+/// A body whose length axum does not know: it would write it into the head outside of `Router::layer`, and so outside of
+/// us, where it does not belong in a `101`.
+struct Unsized(Option<&'static str>);
+
+impl Stream for Unsized {
+    type Item = Result<&'static str, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.take().map(Ok))
     }
 }
 

@@ -25,6 +25,11 @@ impl<T: sealed::Outcome> Outcome for T {}
 mod sealed {
     use super::BoxError;
 
+    #[diagnostic::on_unimplemented(
+        message = "the future of a WebSocket's closure returns `{Self}`, which says nothing of how the socket ends",
+        label = "must return `()` or `Result<(), E>`",
+        note = "`E` is any error that converts to `Box<dyn Error + Send + Sync>`"
+    )]
     pub trait Outcome {
         fn into_result(self) -> Result<(), BoxError>;
     }
