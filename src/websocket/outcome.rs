@@ -18,18 +18,19 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 ///
 /// `()` and `Ok` close the socket with 1000. An `Err` closes it with 1011, or with the code and reason of an
 /// [`Error::close`] in its chain of sources, and is reported.
+#[diagnostic::on_unimplemented(
+    message = "a WebSocket's closure must return `()` or `Result<(), E>`, not `{Self}`",
+    note = "`E` is any error that converts to `Box<dyn Error + Send + Sync>`"
+)]
 pub trait Outcome: sealed::Outcome {}
 
-impl<T: sealed::Outcome> Outcome for T {}
+impl Outcome for () {}
+impl Outcome for sealed::Never {}
+impl<E: Into<BoxError>> Outcome for Result<(), E> {}
 
 mod sealed {
     use super::BoxError;
 
-    #[diagnostic::on_unimplemented(
-        message = "the future of a WebSocket's closure returns `{Self}`, which says nothing of how the socket ends",
-        label = "must return `()` or `Result<(), E>`",
-        note = "`E` is any error that converts to `Box<dyn Error + Send + Sync>`"
-    )]
     pub trait Outcome {
         fn into_result(self) -> Result<(), BoxError>;
     }
@@ -41,7 +42,7 @@ mod sealed {
     }
 
     /// `!`, which cannot be named yet: of a future that never returns.
-    type Never = <fn() -> ! as Returns>::Value;
+    pub type Never = <fn() -> ! as Returns>::Value;
 
     pub trait Returns {
         type Value;
