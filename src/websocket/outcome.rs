@@ -42,7 +42,7 @@ mod sealed {
     }
 
     /// `!`, which cannot be named yet: of a future that never returns.
-    pub type Never = <fn() -> ! as Returns>::Value;
+    pub(super) type Never = <fn() -> ! as Returns>::Value;
 
     pub trait Returns {
         type Value;
