@@ -181,7 +181,8 @@ impl Decoder {
         };
         let data = &mut message.data;
         if frame.fin && data.capacity() - data.len() < bytes.len() {
-            // Doubled, but never beyond what the message will need: a message that is kept holds no slack.
+            // Doubled, but never beyond what the message will need: kept, it holds no slack. (How much a message in
+            // several fragments will need is not known; it may hold as much again.)
             let room = data.capacity().max(bytes.len()).min(frame.missing);
             data.reserve_exact(room);
         }

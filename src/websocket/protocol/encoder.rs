@@ -139,18 +139,20 @@ impl Encoder {
 
     /// Takes the lent buffer back. What is unsent moves into an allocation of its own size.
     pub(crate) fn reclaim(&mut self, buffer: &mut Vec<u8>) {
-        if self.gathered.is_empty() {
-            mem::swap(&mut self.gathered, buffer);
+        let unsent = self.gathered.len() - self.sent;
+        if unsent > 0 && self.gathered.capacity() <= 2 * unsent {
             return;
         }
-        if self.gathered.capacity() > 2 * (self.gathered.len() - self.sent) && buffer.capacity() == 0 {
-            let rest = self.gathered[self.sent..].to_vec();
-            for splice in &mut self.spliced {
-                splice.after -= self.sent;
-            }
-            self.sent = 0;
-            *buffer = mem::replace(&mut self.gathered, rest);
-            buffer.clear();
+        let rest = self.gathered[self.sent..].to_vec();
+        for splice in &mut self.spliced {
+            splice.after -= self.sent;
+        }
+        self.sent = 0;
+        let mut lent = mem::replace(&mut self.gathered, rest);
+        // The lender has kept its own if there were unsent bytes.
+        if lent.capacity() > buffer.capacity() {
+            lent.clear();
+            *buffer = lent;
         }
     }
 }
