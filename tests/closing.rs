@@ -1,6 +1,8 @@
 //! Each row of the closing table: what is on the wire, and what the handler sees.
 
 #![cfg(feature = "websocket")]
+// The handlers are part of the tests; clippy allows it in the tests themselves only.
+#![allow(clippy::unwrap_used)]
 
 mod peer;
 

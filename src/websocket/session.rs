@@ -4,11 +4,12 @@ use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::task::unconstrained;
 use tokio::time::{Sleep, sleep};
 use tungstenite::protocol::CloseFrame;
 
@@ -99,7 +100,7 @@ impl Session {
         // All of it is a user's code: the future, its error, and their destructors.
         let (connection, result) = lending::lend(connection, || {
             catch_unwind(AssertUnwindSafe(|| {
-                let result = std::task::ready!(body.as_mut().poll(cx));
+                let result = ready!(body.as_mut().poll(cx));
                 Poll::Ready(result.err().map(|error| {
                     if !is_end(&error) {
                         warn!(%error, "a WebSocket handler returned an error");
@@ -173,7 +174,8 @@ impl Session {
 
     fn poll_timer(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.close_timeout)));
-        ready!(timer.as_mut().poll(cx));
+        // A peer that sends without end uses up the task's budget, and must not hold the time up with it.
+        ready!(pin!(unconstrained(timer.as_mut())).poll(cx));
         connection.fail(io::Error::new(
             io::ErrorKind::TimedOut,
             "the peer did not answer the Close frame in time",
