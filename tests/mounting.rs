@@ -576,7 +576,7 @@ mod axum {
     #[tokio::test]
     async fn a_promotion_below_router_layer_has_no_length() {
         let app = Router::new().route("/", any(async || ws::upgrade(echo)));
-        let server = serve(router_service(app.layer(UpgradeLayer::new()))).await;
+        let server = serve(app.layer(UpgradeLayer::new())).await;
         let answer = ask(server, &Head::handshake("/")).await;
         assert_eq!((answer.status, answer.header("content-length")), (101, None));
         assert_eq!(answer.header("transfer-encoding"), None);
