@@ -3,16 +3,25 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::{Buf, Bytes};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 /// The byte stream of an upgraded connection.
 ///
 /// It begins with the first byte after the request, also if that byte came together with it.
-pub struct Io(Kind);
+pub struct Io {
+    kind: Kind,
+    /// What came together with the request; boxed, because it is rare and then soon gone.
+    early: Option<Box<Bytes>>,
+}
 
+/// A stream whose type is known is taken out of hyper's box: its layers cost some 50 ns for each wake-up.
 enum Kind {
+    Tcp(TcpStream),
     Upgraded(TokioIo<Upgraded>),
     Other(Box<dyn Stream>),
 }
@@ -24,13 +33,34 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 impl Io {
     /// Any byte stream, such as one half of [`tokio::io::duplex`]: to test a closure without a server.
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
-        Self(Kind::Other(Box::new(stream)))
+        Self {
+            kind: Kind::Other(Box::new(stream)),
+            early: None,
+        }
+    }
+
+    fn tcp(stream: TokioIo<TcpStream>, early: Bytes) -> Self {
+        Self {
+            kind: Kind::Tcp(stream.into_inner()),
+            early: (!early.is_empty()).then(|| Box::new(early)),
+        }
     }
 }
 
 impl From<Upgraded> for Io {
     fn from(upgraded: Upgraded) -> Self {
-        Self(Kind::Upgraded(TokioIo::new(upgraded)))
+        let upgraded = match upgraded.downcast() {
+            Ok(parts) => return Self::tcp(parts.io, parts.read_buf),
+            Err(upgraded) => upgraded,
+        };
+        // hyper-util's auto server, and so `axum::serve`, wraps the stream once more.
+        match auto::upgrade::downcast(upgraded) {
+            Ok(parts) => Self::tcp(parts.io, parts.read_buf),
+            Err(upgraded) => Self {
+                kind: Kind::Upgraded(TokioIo::new(upgraded)),
+                early: None,
+            },
+        }
     }
 }
 
@@ -42,7 +72,11 @@ impl fmt::Debug for Io {
 
 macro_rules! delegate {
     ($io:expr, $stream:ident => $call:expr) => {
-        match &mut $io.get_mut().0 {
+        match &mut $io.kind {
+            Kind::Tcp(stream) => {
+                let $stream = Pin::new(stream);
+                $call
+            }
             Kind::Upgraded(stream) => {
                 let $stream = Pin::new(stream);
                 $call
@@ -56,18 +90,30 @@ macro_rules! delegate {
 }
 
 impl AsyncRead for Io {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        delegate!(self, stream => stream.poll_read(cx, buf))
+    #[inline]
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let io = &mut *self;
+        if let Some(early) = &mut io.early {
+            let length = early.len().min(buf.remaining());
+            buf.put_slice(&early[..length]);
+            early.advance(length);
+            if early.is_empty() {
+                io.early = None;
+            }
+            return Poll::Ready(Ok(()));
+        }
+        delegate!(io, stream => stream.poll_read(cx, buf))
     }
 }
 
 impl AsyncWrite for Io {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    #[inline]
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         delegate!(self, stream => stream.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
@@ -75,17 +121,19 @@ impl AsyncWrite for Io {
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
+            Kind::Tcp(stream) => stream.is_write_vectored(),
             Kind::Upgraded(stream) => stream.is_write_vectored(),
             Kind::Other(stream) => stream.is_write_vectored(),
         }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    #[inline]
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         delegate!(self, stream => stream.poll_flush(cx))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         delegate!(self, stream => stream.poll_shutdown(cx))
     }
 }

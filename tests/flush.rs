@@ -1,6 +1,7 @@
 //! Messages leave in one write for all that the closure has sent when it waits, or one by one if asked for.
 
 #![cfg(feature = "websocket")]
+#![allow(clippy::unwrap_used)]
 
 use std::convert::Infallible;
 use std::io::{self, IoSlice};

@@ -1,6 +1,7 @@
 //! An idle socket holds no buffers, also after traffic: counted by the allocator, not timed.
 
 #![cfg(feature = "websocket")]
+#![allow(clippy::unwrap_used)]
 
 use std::alloc::System;
 use std::convert::Infallible;

@@ -146,7 +146,9 @@ mod tests {
     }
 
     fn also(name: http::HeaderName, value: &'static str) -> Result<Handshake, Rejection> {
-        request(|request| drop(request.headers_mut().append(name, HeaderValue::from_static(value))))
+        request(|request| {
+            request.headers_mut().append(name, HeaderValue::from_static(value));
+        })
     }
 
     fn without(name: http::HeaderName) -> Rejection {
