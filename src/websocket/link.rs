@@ -228,8 +228,10 @@ impl Link {
     pub(crate) fn over(&self) {
         let mut mailbox = self.lock();
         let unsent = std::mem::take(&mut mailbox.outbox);
+        // It would keep the task's memory for as long as a handle lives.
+        let session = mailbox.session.take();
         drop(mailbox);
-        drop(unsent);
+        drop((unsent, session));
         self.written(0, true);
         self.end();
     }

@@ -142,8 +142,10 @@ impl Promotion for Upgrade {
                 Some(handshake),
                 protocol.map(|(_, protocol)| protocol),
             );
-            let body = catch_unwind(AssertUnwindSafe(|| start(socket))).unwrap_or_else(|_| {
+            let body = catch_unwind(AssertUnwindSafe(|| start(socket))).unwrap_or_else(|panic| {
                 error!("a WebSocket handler panicked");
+                // Its destructor may panic too.
+                std::mem::forget(panic);
                 Box::pin(async { Err(Error::internal().into()) })
             });
             Session::new(io, &config, link, Some(body))
