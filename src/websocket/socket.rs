@@ -26,8 +26,8 @@ use crate::Io;
 /// [`Message::Close`]; after it comes `None`. If the connection fails, or the peer breaks the protocol, there is one
 /// `Err`, then `None`.
 ///
-/// While the closure is busy elsewhere the session reads on, until 16 messages or 16 KiB wait, and answers pings and
-/// Close frames. Then the peer has to wait.
+/// While the closure is busy elsewhere the session reads on, until 16 messages or 16 KiB wait (and up to 128 KiB that it
+/// has read with them), and answers pings and Close frames. Then the peer has to wait.
 ///
 /// # Writing
 /// A message that is sent is queued. The session writes what is queued as soon as the closure waits, for whatever: a
