@@ -28,7 +28,10 @@ pub enum Rejection {
     Subprotocol,
     /// The page that opened the WebSocket is not one of the allowed origins. Status 403.
     Origin,
-    /// The server does not offer upgrades on this connection: with hyper, `with_upgrades` was not called. Status 500.
+    /// There is nothing to upgrade: the request did not come from a hyper connection, something has dropped its
+    /// extensions on the way, or the service was not called in a tokio runtime. Status 500.
+    ///
+    /// A hyper connection without `with_upgrades` offers upgrades and then fails them, after the `101`: see `on_failed`.
     CannotUpgrade,
 }
 

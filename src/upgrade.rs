@@ -82,7 +82,8 @@ impl Upgrade {
 
     /// Called if the server does not hand over the connection after the `101`.
     ///
-    /// The usual reason is a server that does not drive upgrades: see [`Rejection::CannotUpgrade`].
+    /// The usual reason is a server that does not drive upgrades: with hyper, call `with_upgrades` on the connection or
+    /// use `serve_connection_with_upgrades`.
     pub fn on_failed(mut self, callback: impl FnOnce(hyper::Error) + Send + 'static) -> Self {
         self.answer.on_failed = Some(Box::new(callback));
         self
