@@ -61,6 +61,7 @@ fn protocol() -> Protocol {
         message: 1 << 20,
         frame: 1 << 20,
         fragments: 1,
+        controls: 1,
     })
 }
 

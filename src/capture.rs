@@ -4,10 +4,10 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, U
 use http::{HeaderMap, Method, Request, Version};
 use hyper::upgrade::OnUpgrade;
 
-use crate::Rejection;
 use crate::headers::has_token;
 #[cfg(feature = "websocket")]
-use crate::websocket::Handshake;
+use crate::websocket::{Handshake, Sockets};
+use crate::{Rejection, UpgradeLayer};
 
 #[derive(Debug)]
 pub(crate) struct Capture {
@@ -17,21 +17,23 @@ pub(crate) struct Capture {
     offered: Result<Vec<HeaderValue>, Rejection>,
     #[cfg(feature = "websocket")]
     pub(crate) handshake: Result<Handshake, Rejection>,
+    #[cfg(feature = "websocket")]
+    pub(crate) sockets: Sockets,
 }
 
 impl Capture {
     /// `None` for a plain request: one look at its head is all that it pays.
     #[inline]
-    pub(crate) fn take<B>(request: &mut Request<B>) -> Option<Box<Self>> {
+    pub(crate) fn take<B>(request: &mut Request<B>, layer: &UpgradeLayer) -> Option<Box<Self>> {
         if request.headers().contains_key(UPGRADE) || request.method() == Method::CONNECT {
-            Some(Box::new(Self::new(request)))
+            Some(Box::new(Self::new(request, layer)))
         } else {
             None
         }
     }
 
     #[cold]
-    fn new<B>(request: &mut Request<B>) -> Self {
+    fn new<B>(request: &mut Request<B>, #[allow(unused_variables)] layer: &UpgradeLayer) -> Self {
         // Cloned, not removed, so that a framework's own upgrades keep working below us.
         let on_upgrade = request.extensions().get::<OnUpgrade>().cloned();
         let offered = check(request.method(), request.version(), request.headers())
@@ -47,6 +49,8 @@ impl Capture {
             offered,
             #[cfg(feature = "websocket")]
             handshake,
+            #[cfg(feature = "websocket")]
+            sockets: layer.sockets(),
         }
     }
 

@@ -1,6 +1,8 @@
 use tower_layer::Layer;
 
 use crate::UpgradeService;
+#[cfg(feature = "websocket")]
+use crate::websocket::Sockets;
 
 /// Wraps services so that their handlers can upgrade connections.
 ///
@@ -9,9 +11,14 @@ use crate::UpgradeService;
 ///
 /// It works with any service from [`http::Request`] to [`http::Response`], of `tower` or of `hyper`. See the
 /// [crate's documentation](crate#mounting) for how to mount it where, and `examples/echo.rs` for a whole server.
+///
+/// A layer knows the sockets that were opened through it, its clones and the services that it has made.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
-pub struct UpgradeLayer {}
+pub struct UpgradeLayer {
+    #[cfg(feature = "websocket")]
+    pub(crate) sockets: Sockets,
+}
 
 impl UpgradeLayer {
     /// Makes the layer.
@@ -19,9 +26,32 @@ impl UpgradeLayer {
         Self::default()
     }
 
+    /// Of the upgrades that are answered without a layer.
+    pub(crate) fn none() -> Self {
+        Self {
+            #[cfg(feature = "websocket")]
+            sockets: Sockets::outside(),
+        }
+    }
+
     /// Wraps a service: [`Layer::layer`], without the need to import the trait.
     pub fn layer<S>(&self, inner: S) -> UpgradeService<S> {
-        UpgradeService::new(inner)
+        UpgradeService::with(inner, self.clone())
+    }
+
+    /// The layer's open sockets: to count them, to reach them, and to shut them down.
+    #[cfg(feature = "websocket")]
+    pub fn sockets(&self) -> Sockets {
+        self.sockets.clone()
+    }
+
+    /// How many sockets may be open at a time; beyond it handshakes are refused with 503 and `Retry-After`.
+    ///
+    /// A socket counts from the promotion until its session has ended, with its closure. Default: any number.
+    #[cfg(feature = "websocket")]
+    pub fn max_sockets(self, max: usize) -> Self {
+        self.sockets.registry().set_max_sockets(max);
+        self
     }
 }
 
@@ -29,6 +59,6 @@ impl<S> Layer<S> for UpgradeLayer {
     type Service = UpgradeService<S>;
 
     fn layer(&self, inner: S) -> UpgradeService<S> {
-        UpgradeService::new(inner)
+        UpgradeService::with(inner, self.clone())
     }
 }

@@ -1,8 +1,10 @@
 use std::fmt;
 
-use http::header::{ALLOW, CONNECTION, HeaderValue, UPGRADE};
+use http::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, UPGRADE};
 use http::{HeaderMap, StatusCode, response};
 use hyper::ext::ReasonPhrase;
+
+use crate::trace;
 
 /// Why a request that reached an upgrading handler was not upgraded.
 ///
@@ -33,7 +35,15 @@ pub enum Rejection {
     ///
     /// A hyper connection without `with_upgrades` offers upgrades and then fails them, after the `101`: see `on_failed`.
     CannotUpgrade,
+    /// As many sockets are open as [`UpgradeLayer::max_sockets`](crate::UpgradeLayer::max_sockets) allows. Status 503,
+    /// with `Retry-After`.
+    TooManySockets,
+    /// [`Sockets::shutdown`](crate::websocket::Sockets::shutdown) has begun. Status 503, with `Retry-After`.
+    ShuttingDown,
 }
+
+/// In seconds: time for a socket to end, or for a server to take the place of this one.
+const RETRY_SOON: HeaderValue = HeaderValue::from_static("5");
 
 impl Rejection {
     /// The status of the refusing response.
@@ -44,6 +54,7 @@ impl Rejection {
             Self::Host | Self::Key | Self::Body | Self::Subprotocol => StatusCode::BAD_REQUEST,
             Self::Origin => StatusCode::FORBIDDEN,
             Self::CannotUpgrade => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::TooManySockets | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -58,6 +69,8 @@ impl Rejection {
             Self::Subprotocol => "Sec-WebSocket-Protocol must be a list of tokens",
             Self::Origin => "Origin not allowed",
             Self::CannotUpgrade => "Server does not upgrade connections",
+            Self::TooManySockets => "Too many WebSockets are open",
+            Self::ShuttingDown => "Server is shutting down",
         }
     }
 
@@ -73,6 +86,10 @@ impl Rejection {
         if self == Self::Method {
             response.headers.insert(ALLOW, HeaderValue::from_static("GET"));
         }
+        if response.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers.insert(RETRY_AFTER, RETRY_SOON);
+        }
+        trace::refused(&self, response.status.as_u16());
         let reason = ReasonPhrase::from_static(self.text().as_bytes());
         response.extensions.insert(reason);
         response.extensions.insert(self);

@@ -2,6 +2,7 @@ use std::task::{Context, Poll};
 
 use http::{Request, Response};
 
+use crate::UpgradeLayer;
 use crate::capture::Capture;
 use crate::future::ResponseFuture;
 
@@ -12,12 +13,17 @@ use crate::future::ResponseFuture;
 #[derive(Clone, Debug)]
 pub struct UpgradeService<S> {
     inner: S,
+    layer: UpgradeLayer,
 }
 
 impl<S> UpgradeService<S> {
-    /// Wraps a service.
+    /// Wraps a service, in a layer of its own.
     pub fn new(inner: S) -> Self {
-        Self { inner }
+        Self::with(inner, UpgradeLayer::new())
+    }
+
+    pub(crate) fn with(inner: S, layer: UpgradeLayer) -> Self {
+        Self { inner, layer }
     }
 }
 
@@ -36,7 +42,7 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let capture = Capture::take(&mut request);
+        let capture = Capture::take(&mut request, &self.layer);
         ResponseFuture::new(self.inner.call(request), capture)
     }
 }
@@ -51,7 +57,7 @@ where
 
     #[inline]
     fn call(&self, mut request: Request<ReqBody>) -> Self::Future {
-        let capture = Capture::take(&mut request);
+        let capture = Capture::take(&mut request, &self.layer);
         ResponseFuture::new(self.inner.call(request), capture)
     }
 }

@@ -1,18 +1,137 @@
-//! `tracing`'s macros, or nothing: call sites carry no `#[cfg]`.
+//! The crate's events, all of them: with the feature `tracing` they are emitted, without it nothing is compiled.
+//!
+//! Routine is `debug`, what an operator should look at is `warn`, and what is wrong in the program is `error`.
 
-#[cfg(feature = "tracing")]
-#[allow(unused_imports)]
-pub(crate) use tracing::{error, warn};
+#![cfg_attr(not(feature = "websocket"), allow(dead_code))]
 
-#[cfg(not(feature = "tracing"))]
-macro_rules! nothing {
-    (%$value:ident, $($rest:tt)*) => {{
-        let _ = &$value;
+use std::fmt::Display;
+
+/// Whether there is any use in remembering things for an event.
+pub(crate) const ENABLED: bool = cfg!(feature = "tracing");
+
+/// Fields that are displayed, fields that are numbers, a message.
+macro_rules! event {
+    ($level:ident, [$($shown:ident),*], [$($number:ident),*], $message:literal) => {{
+        #[cfg(feature = "tracing")]
+        tracing::$level!(target: "upsock", $($shown = %$shown,)* $($number,)* $message);
+        #[cfg(not(feature = "tracing"))]
+        { $(let _ = &$shown;)* $(let _ = $number;)* }
     }};
-    ($($rest:tt)*) => {{}};
 }
 
-// Not every feature has events of every level.
+pub(crate) fn no_upgrade_offered() {
+    event!(
+        error,
+        [],
+        [],
+        "the server does not offer to upgrade this connection: with hyper, call `with_upgrades` on the connection or \
+         use `serve_connection_with_upgrades`"
+    );
+}
+
+pub(crate) fn no_runtime() {
+    event!(error, [], [], "the service was not called in a tokio runtime");
+}
+
+pub(crate) fn upgrades_not_driven(error: &impl Display) {
+    event!(
+        error,
+        [error],
+        [],
+        "the server does not drive upgrades: with hyper, call `with_upgrades` on the connection or use \
+         `serve_connection_with_upgrades`"
+    );
+}
+
+pub(crate) fn upgrade_failed(error: &impl Display) {
+    event!(warn, [error], [], "the connection failed before it was handed over");
+}
+
+pub(crate) fn not_handed_over(id: &impl Display) {
+    event!(warn, [id], [], "the connection was not handed over in time");
+}
+
+pub(crate) fn refused(rejection: &impl Display, status: u16) {
+    event!(debug, [rejection], [status], "upgrade refused");
+}
+
+pub(crate) fn opened(id: &impl Display) {
+    event!(debug, [id], [], "WebSocket opened");
+}
+
+pub(crate) fn handler_panicked() {
+    event!(error, [], [], "a WebSocket handler panicked");
+}
+
+pub(crate) fn handler_failed(error: &impl Display) {
+    event!(warn, [error], [], "a WebSocket handler returned an error");
+}
+
+/// What is known of a socket when it ends.
+#[cfg(feature = "websocket")]
+pub(crate) struct Closed<'a> {
+    pub(crate) code: u16,
+    pub(crate) reason: &'a str,
+    pub(crate) by: &'static str,
+    pub(crate) seconds: f64,
+    pub(crate) traffic: crate::websocket::Traffic,
+}
+
+#[cfg(feature = "websocket")]
+pub(crate) fn closed(id: &impl Display, closed: &Closed<'_>) {
+    let Closed {
+        code,
+        reason,
+        by,
+        seconds,
+        traffic,
+    } = *closed;
+    let crate::websocket::Traffic {
+        messages_received,
+        messages_sent,
+        bytes_received,
+        bytes_sent,
+    } = traffic;
+    event!(
+        debug,
+        [id, reason, by],
+        [
+            code,
+            seconds,
+            messages_received,
+            messages_sent,
+            bytes_received,
+            bytes_sent
+        ],
+        "WebSocket closed"
+    );
+}
+
+#[cfg(feature = "tracing")]
+pub(crate) use tracing::{Span, instrument::Instrumented};
+
+#[cfg(feature = "tracing")]
+pub(crate) fn instrument<F>(future: F, span: Span) -> Instrumented<F> {
+    tracing::Instrument::instrument(future, span)
+}
+
 #[cfg(not(feature = "tracing"))]
-#[allow(unused_imports)]
-pub(crate) use {nothing as error, nothing as warn};
+mod absent {
+    pub(crate) struct Span;
+
+    impl Span {
+        pub(crate) fn current() -> Self {
+            Self
+        }
+    }
+
+    pub(crate) type Instrumented<F> = F;
+
+    pub(crate) fn instrument<F>(future: F, _: Span) -> F {
+        future
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+#[cfg_attr(not(feature = "websocket"), allow(unused_imports))]
+pub(crate) use absent::{Instrumented, Span, instrument};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
@@ -15,8 +15,7 @@ use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 
 use crate::capture::Capture;
-use crate::trace::error;
-use crate::{Io, Rejection, rejection};
+use crate::{Io, Rejection, UpgradeLayer, rejection, trace};
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) type OnFailed = Box<dyn FnOnce(hyper::Error) + Send>;
@@ -121,10 +120,30 @@ impl Promotion for Upgrade {
     }
 }
 
+impl Start for Box<dyn FnOnce(Io) -> BoxFuture + Send> {
+    type Running = BoxFuture;
+
+    fn start(self, io: Io) -> BoxFuture {
+        self(io)
+    }
+}
+
 /// What a placeholder carries: it knows its protocol, and judges whether the request does.
 pub(crate) trait Promotion: Send + 'static {
     /// Edits the head of the response and spawns what runs on the connection.
     fn promote(self: Box<Self>, capture: Capture, response: &mut response::Parts) -> Result<(), Rejection>;
+}
+
+/// What waits for a connection, and then runs on it.
+pub(crate) trait Start: Send + Unpin + 'static {
+    type Running: Future<Output = ()> + Send + 'static;
+
+    /// Ready if it must not wait any longer.
+    fn poll_expired(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn start(self, io: Io) -> Self::Running;
 }
 
 /// Response extensions must be `Clone + Sync`, and a promotion can be taken but once.
@@ -172,7 +191,7 @@ pub(crate) fn promote<B>(mut response: Response<B>, capture: Capture) -> Respons
 
 /// Capture and promotion in one, without a service between them.
 pub(crate) fn respond<B, R>(response: Response<R>, request: &mut Request<B>) -> Response<R> {
-    match Capture::take(request) {
+    match Capture::take(request, &UpgradeLayer::none()) {
         Some(capture) => promote(response, *capture),
         None => response,
     }
@@ -197,25 +216,19 @@ impl Answer {
     }
 
     /// Makes the response a `101` and spawns `run`, which starts when the server has handed over the connection.
-    pub(crate) fn switch<Fut>(
+    pub(crate) fn switch(
         self,
         capture: Capture,
         protocol: HeaderValue,
         response: &mut response::Parts,
-        run: Box<dyn FnOnce(Io) -> Fut + Send>,
-    ) -> Result<(), Rejection>
-    where
-        Fut: Future<Output = ()> + Send + 'static,
-    {
+        run: impl Start,
+    ) -> Result<(), Rejection> {
         let Some(on_upgrade) = capture.on_upgrade else {
-            error!(
-                "the server does not offer to upgrade this connection: with hyper, call `with_upgrades` on the \
-                 connection or use `serve_connection_with_upgrades`"
-            );
+            trace::no_upgrade_offered();
             return Err(Rejection::CannotUpgrade);
         };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            error!("the service was not called in a tokio runtime");
+            trace::no_runtime();
             return Err(Rejection::CannotUpgrade);
         };
         response.status = StatusCode::SWITCHING_PROTOCOLS;
@@ -240,20 +253,20 @@ pin_project! {
     /// The task of an upgraded connection. No `async` block, which would keep the place of what it has captured for as
     /// long as it lives: 128 bytes for each connection.
     #[project = SwitchProj]
-    enum Switch<Fut> {
+    enum Switch<S: Start> {
         Waiting {
             on_upgrade: OnUpgrade,
-            run: Option<Box<dyn FnOnce(Io) -> Fut + Send>>,
+            run: Option<S>,
             on_failed: Option<OnFailed>,
         },
         Running {
             #[pin]
-            future: Fut,
+            future: S::Running,
         },
     }
 }
 
-impl<Fut: Future<Output = ()>> Future for Switch<Fut> {
+impl<S: Start> Future for Switch<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -264,22 +277,21 @@ impl<Fut: Future<Output = ()>> Future for Switch<Fut> {
                     on_upgrade,
                     run,
                     on_failed,
-                } => match ready!(Pin::new(on_upgrade).poll(cx)) {
-                    Ok(upgraded) => {
+                } => match Pin::new(on_upgrade).poll(cx) {
+                    Poll::Pending => return run.as_mut().map_or(Poll::Ready(()), |run| run.poll_expired(cx)),
+                    Poll::Ready(Ok(upgraded)) => {
                         let Some(run) = run.take() else {
                             return Poll::Ready(());
                         };
                         self.set(Self::Running {
-                            future: run(Io::from(upgraded)),
+                            future: run.start(Io::from(upgraded)),
                         });
                     }
-                    Err(error) => {
+                    Poll::Ready(Err(error)) => {
                         if error.is_user() {
-                            error!(
-                                %error,
-                                "the server does not drive upgrades: with hyper, call `with_upgrades` on the \
-                                 connection or use `serve_connection_with_upgrades`"
-                            );
+                            trace::upgrades_not_driven(&error);
+                        } else {
+                            trace::upgrade_failed(&error);
                         }
                         if let Some(on_failed) = on_failed.take() {
                             on_failed(error);

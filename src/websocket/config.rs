@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::KeepAlive;
 use super::protocol::Limits;
 
 /// What a socket may cost, and how long it may take.
@@ -18,8 +19,15 @@ pub struct Config {
     pub(crate) max_message: usize,
     pub(crate) max_frame: usize,
     pub(crate) max_fragments: usize,
+    pub(crate) max_control_frames: usize,
     pub(crate) high_water_mark: usize,
+    pub(crate) outbox_bytes: usize,
+    pub(crate) outbox_messages: usize,
     pub(crate) flush: Flush,
+    pub(crate) keep_alive: KeepAlive,
+    pub(crate) write_deadline: Duration,
+    pub(crate) message_deadline: Duration,
+    pub(crate) max_lifetime: Option<Duration>,
     pub(crate) close_timeout: Duration,
     pub(crate) linger: Duration,
 }
@@ -48,8 +56,15 @@ impl Default for Config {
             max_message: 1 << 20,
             max_frame: 1 << 20,
             max_fragments: 4096,
+            max_control_frames: 1024,
             high_water_mark: 64 * 1024,
+            outbox_bytes: 1 << 20,
+            outbox_messages: 1024,
             flush: Flush::Deferred,
+            keep_alive: KeepAlive::default(),
+            write_deadline: Duration::from_secs(10),
+            message_deadline: Duration::from_secs(60),
+            max_lifetime: None,
             close_timeout: Duration::from_secs(5),
             linger: Duration::from_secs(2),
         }
@@ -97,13 +112,64 @@ impl Config {
         self
     }
 
+    /// How many control frames and empty fragments may come in a quarter of a second without any data.
+    ///
+    /// More end the socket with Close 1008. Default: 1,024. Each is cheap to send, and costs its answer.
+    pub fn max_control_frames(mut self, count: usize) -> Self {
+        self.max_control_frames = count;
+        self
+    }
+
+    /// How much may wait for the session in the outbox that all [senders](super::Sender) of a socket share.
+    ///
+    /// Beyond it a sender waits, or is told that it is full. An empty outbox takes a message of any length. Default: 1 MiB
+    /// and 1,024 messages. It adds to the [high-water mark](Self::high_water_mark).
+    pub fn outbox(mut self, bytes: usize, messages: usize) -> Self {
+        self.outbox_bytes = bytes;
+        self.outbox_messages = messages;
+        self
+    }
+
     /// When messages are written. Default: [`Flush::Deferred`].
     pub fn flush(mut self, flush: Flush) -> Self {
         self.flush = flush;
         self
     }
 
-    /// How long a closing handshake may take, from our Close frame to the peer's (RFC 6455 §7.1.1).
+    /// How a peer that is gone is noticed. Default: a ping after 25 s of silence, gone after 20 s more.
+    pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
+        self.keep_alive = keep_alive;
+        self
+    }
+
+    /// How long a peer may read nothing of what is to be written to it.
+    ///
+    /// After it the connection is over. Each byte that the transport takes begins it anew. It also bounds the time from
+    /// the `101` until the server hands over the connection. Default: 10 s; kept to half a second.
+    pub fn write_deadline(mut self, deadline: Duration) -> Self {
+        self.write_deadline = deadline;
+        self
+    }
+
+    /// How long a message may take, from its first byte to its last.
+    ///
+    /// After it the socket ends with Close 1008: an unfinished message holds memory. Default: 60 s, in which a message
+    /// of 1 MiB needs 17 KiB a second; kept to half a second.
+    pub fn message_deadline(mut self, deadline: Duration) -> Self {
+        self.message_deadline = deadline;
+        self
+    }
+
+    /// How long the socket may be open, whatever goes over it.
+    ///
+    /// After it the socket ends with Close 1001, and its client connects anew. Default: for ever (`None`).
+    pub fn max_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
+        self.max_lifetime = lifetime.into();
+        self
+    }
+
+    /// How long a closing handshake may take, from the last byte of ours that the transport took to the peer's Close
+    /// frame (RFC 6455 §7.1.1).
     ///
     /// After it the connection is dropped. Default: 5 s.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
@@ -125,6 +191,7 @@ impl Config {
             message: self.max_message,
             frame: self.max_frame,
             fragments: self.max_fragments,
+            controls: self.max_control_frames,
         }
     }
 }

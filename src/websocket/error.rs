@@ -71,11 +71,12 @@ impl Error {
         matches!(*self.0, Kind::Violation(Violation::Utf8))
     }
 
-    /// The peer sent more than [`Config`](super::Config) allows (Close 1009, or 1008 for too many fragments).
+    /// The peer sent more than [`Config`](super::Config) allows (Close 1009; 1008 for too many fragments or
+    /// control frames, or too long a time).
     pub fn is_limit(&self) -> bool {
         matches!(
             *self.0,
-            Kind::Violation(Violation::LongFrame | Violation::LongMessage | Violation::ManyFragments)
+            Kind::Violation(violation) if matches!(violation.close_code(), CloseCode::Size | CloseCode::Policy)
         )
     }
 

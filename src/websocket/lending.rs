@@ -4,7 +4,6 @@
 //! A message that is received and answered costs four such accesses; a mutex in their place costs some 10 ns each.
 
 use std::cell::Cell;
-use std::sync::Arc;
 
 use super::connection::Connection;
 use super::link::Link;
@@ -22,11 +21,16 @@ pub(crate) fn lend<R>(connection: Box<Connection>, f: impl FnOnce() -> R) -> (Op
 
 /// Runs `f` on the connection of `link`, if it is lent to this thread right now.
 #[inline]
-pub(crate) fn with<R>(link: &Arc<Link>, f: impl FnOnce(&mut Connection) -> R) -> Option<R> {
+pub(crate) fn with<R>(link: &Link, f: impl FnOnce(&mut Connection) -> R) -> Option<R> {
     LENT.with(|lent| {
         let mut connection = lent.take()?;
         let result = connection.belongs_to(link).then(|| f(&mut connection));
         lent.set(Some(connection));
         result
     })
+}
+
+/// Whether the connection of `link` is lent to this thread right now.
+pub(crate) fn is_lent(link: &Link) -> bool {
+    with(link, |_| ()).is_some()
 }

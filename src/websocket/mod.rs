@@ -6,7 +6,9 @@
 //! | [`UpgradeLayer`], [`UpgradeService`] | what makes a `101` of it, around the routes |
 //! | [`Handshake`], [`Origins`], [`Rejection`] | who asks, who may, and why not |
 //! | [`WebSocket`], [`Message`], [`Error`] | what the closure works with |
-//! | [`Config`] | what a socket may cost |
+//! | [`Sender`], [`SocketId`] | sends into a socket from anywhere |
+//! | [`Sockets`], [`Drained`], [`Stats`] | all open sockets: count, reach, shut down |
+//! | [`Config`], [`KeepAlive`] | what a socket may cost, and how long a peer may take |
 //!
 //! # Example
 //!
@@ -54,15 +56,22 @@
 
 mod config;
 mod connection;
+mod deadlines;
 mod error;
 mod handshake;
+mod keep_alive;
 mod lending;
 mod link;
+mod mailbox;
 mod outcome;
 mod protocol;
+mod registry;
 mod scratch;
+mod sender;
 mod session;
 mod socket;
+mod sockets;
+mod stats;
 mod upgrade;
 
 use std::future::Future;
@@ -74,8 +83,12 @@ pub use tungstenite::{Message, Utf8Bytes};
 pub use self::config::{Config, Flush};
 pub use self::error::Error;
 pub use self::handshake::{Handshake, Origins};
+pub use self::keep_alive::KeepAlive;
 pub use self::outcome::Outcome;
+pub use self::sender::{Sender, SocketId, TrySendError};
 pub use self::socket::WebSocket;
+pub use self::sockets::{Drained, Sockets};
+pub use self::stats::{Stats, Traffic};
 pub use self::upgrade::Upgrade;
 pub use crate::{Rejection, UpgradeLayer, UpgradeService};
 

@@ -10,15 +10,15 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::task::unconstrained;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use tungstenite::protocol::CloseFrame;
 
 use super::connection::Connection;
 use super::link::Link;
 use super::outcome::{BoxError, close_frame, internal_error, is_end};
+use super::registry::Member;
 use super::{CloseCode, Config, lending};
-use crate::Io;
-use crate::trace::{error, warn};
+use crate::{Io, trace};
 
 /// What the closure has become: its future.
 pub(crate) type Body = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
@@ -37,8 +37,18 @@ pub(crate) struct Session {
     stage: Stage,
     /// Bounds the stages that wait for the peer alone.
     timer: Option<Pin<Box<Sleep>>>,
-    close_timeout: Duration,
-    linger: Duration,
+    close_timeout: Millis,
+    linger: Millis,
+}
+
+/// Half of a `Duration`: there is one for each socket.
+#[derive(Clone, Copy, Debug)]
+struct Millis(u32);
+
+impl Millis {
+    fn from(time: Duration) -> Self {
+        Self(u32::try_from(time.as_millis()).unwrap_or(u32::MAX))
+    }
 }
 
 /// What is left to do with the connection.
@@ -53,16 +63,17 @@ enum Stage {
 }
 
 impl Session {
-    pub(crate) fn new(io: Io, config: &Config, link: Arc<Link>, body: Option<Body>) -> Self {
+    pub(crate) fn new(io: Io, config: &Config, member: Member, body: Option<Body>) -> Self {
+        let link = Arc::clone(&member);
         Self {
-            connection: Some(Box::new(Connection::new(io, config, link.clone()))),
+            connection: Some(Box::new(Connection::new(io, config, member))),
             body,
             verdict: None,
             link,
             stage: Stage::Open,
             timer: None,
-            close_timeout: config.close_timeout,
-            linger: config.linger,
+            close_timeout: Millis::from(config.close_timeout),
+            linger: Millis::from(config.linger),
         }
     }
 
@@ -76,13 +87,16 @@ impl Session {
             if std::mem::take(&mut poll_body) {
                 connection = self.poll_body(connection, cx)?;
             }
-            connection.collect();
             self.conclude(&mut connection);
             poll_body |= connection.write(cx);
             connection.decode_ahead();
             let read = connection.read(cx);
             poll_body |= connection.wake_reader();
             if read || poll_body || connection.can_write() {
+                continue;
+            }
+            if self.link.take_rung() && connection.keep_deadlines() {
+                poll_body |= connection.wake_reader();
                 continue;
             }
             // Once more if this is the end, so that all who wait for something hear of it.
@@ -103,7 +117,7 @@ impl Session {
                 let result = ready!(body.as_mut().poll(cx));
                 Poll::Ready(result.err().map(|error| {
                     if !is_end(&error) {
-                        warn!(%error, "a WebSocket handler returned an error");
+                        trace::handler_failed(&error);
                     }
                     close_frame(&error)
                 }))
@@ -121,8 +135,17 @@ impl Session {
         connection
     }
 
+    /// Drops everything, as it is.
+    fn abort(&mut self, connection: Box<Connection>) {
+        let body = self.body.take();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(body))) {
+            self.panicked(panic);
+        }
+        drop(connection);
+    }
+
     fn panicked(&mut self, panic: Box<dyn Any + Send>) {
-        error!("a WebSocket handler panicked");
+        trace::handler_panicked();
         self.verdict = Some(Box::new(internal_error()));
         // Its destructor may panic too.
         std::mem::forget(panic);
@@ -132,7 +155,7 @@ impl Session {
     fn conclude(&mut self, connection: &mut Connection) {
         if let Some(frame) = self.verdict.take() {
             connection.close(&frame);
-        } else if self.body.is_none() && self.link.is_dropped() && !connection.close_sent() && !self.link.has_mail() {
+        } else if self.body.is_none() && self.link.is_dropped() && !connection.close_sent() {
             connection.close(&CloseFrame {
                 code: CloseCode::Normal,
                 reason: "".into(),
@@ -149,11 +172,14 @@ impl Session {
                     if !connection.close_sent() {
                         return Poll::Pending;
                     }
+                    if connection.take_progress() {
+                        self.set_timer(self.close_timeout);
+                    }
                     return self.poll_timer(connection, cx);
                 }
                 Stage::Shutting => match connection.poll_shutdown(cx) {
                     Poll::Ready(()) => {
-                        self.timer = Some(Box::pin(sleep(self.linger)));
+                        self.set_timer(self.linger);
                         Stage::Lingering(LINGER_BYTES)
                     }
                     Poll::Pending => return self.poll_timer(connection, cx),
@@ -172,8 +198,21 @@ impl Session {
         Poll::Ready(())
     }
 
+    fn set_timer(&mut self, Millis(time): Millis) {
+        let time = Duration::from_millis(time.into());
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().reset(Instant::now() + time),
+            None => self.timer = Some(Box::pin(sleep(time))),
+        }
+    }
+
     fn poll_timer(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<()> {
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.close_timeout)));
+        if self.timer.is_none() {
+            self.set_timer(self.close_timeout);
+        }
+        let Some(timer) = &mut self.timer else {
+            return Poll::Pending;
+        };
         // A peer that sends without end uses up the task's budget, and must not hold the time up with it.
         ready!(pin!(unconstrained(timer.as_mut())).poll(cx));
         connection.fail(io::Error::new(
@@ -192,6 +231,10 @@ impl Future for Session {
         let Some(mut connection) = this.connection.take() else {
             return Poll::Ready(());
         };
+        if this.link.is_aborted() {
+            this.abort(connection);
+            return Poll::Ready(());
+        }
         connection.begin(cx.waker());
         let Some(mut connection) = this.drive(connection, cx) else {
             return Poll::Ready(());

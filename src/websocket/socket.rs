@@ -11,8 +11,9 @@ use tungstenite::Message;
 use tungstenite::protocol::CloseFrame;
 
 use super::link::Link;
+use super::registry::{Member, Registry};
 use super::session::Session;
-use super::{CloseCode, Config, Error, Flush, Handshake, lending};
+use super::{CloseCode, Config, Error, Flush, Handshake, Sender, lending};
 use crate::Io;
 
 /// An open WebSocket: what the closure given to [`upgrade`](super::upgrade()) gets.
@@ -83,8 +84,16 @@ impl WebSocket {
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let link = Arc::new(Link::new(config.high_water_mark));
-        tokio::spawn(Session::new(Io::new(io), &config, link.clone(), None));
+        let member = Registry::admit_outside(&config);
+        Self::open(io, config, member)
+    }
+
+    pub(crate) fn open<T>(io: T, config: Config, member: Member) -> Self
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let link = Arc::clone(&member);
+        tokio::spawn(Session::new(Io::new(io), &config, member, None));
         Self::new(&config, link, None, None)
     }
 
@@ -147,6 +156,11 @@ impl WebSocket {
         Ok(())
     }
 
+    /// A handle that sends into this socket from anywhere.
+    pub fn sender(&self) -> Sender {
+        Sender::new(self.link.clone())
+    }
+
     /// The handshake that opened the socket; `None` if it was made by [`from_io`](Self::from_io).
     pub fn handshake(&self) -> Option<&Handshake> {
         self.handshake.as_ref()
@@ -196,10 +210,11 @@ impl WebSocket {
             message.take().map_or(Ok(()), |message| connection.send(message))
         });
         match (lent, message) {
-            (Some(result), _) => result,
-            (None, Some(message)) => self.link.send(message),
-            (None, None) => Ok(()),
+            (Some(result), _) => result?,
+            (None, Some(message)) => self.link.send(message)?,
+            (None, None) => {}
         }
+        Ok(())
     }
 
     fn poll_written(&self, cx: &Context<'_>) -> Poll<()> {

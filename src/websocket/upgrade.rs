@@ -2,18 +2,19 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use http::header::{HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION};
 use http::{Request, Response, response};
 
 use super::handshake::select_subprotocol;
-use super::link::Link;
 use super::outcome::{IntoResult, Outcome};
+use super::registry::Member;
 use super::session::{Body, Session};
-use super::{Config, Error, Origins, WebSocket};
+use super::{Config, Error, Handshake, Origins, WebSocket};
 use crate::capture::Capture;
-use crate::trace::error;
-use crate::upgrade::{self, Answer, Promotion};
+use crate::trace::{self, Instrumented, Span};
+use crate::upgrade::{self, Answer, Promotion, Start};
 use crate::{Io, Rejection};
 
 /// A handler's answer that opens a WebSocket; made by [`upgrade`](super::upgrade()).
@@ -28,6 +29,8 @@ pub struct Upgrade {
     origins: Origins,
     protocols: Vec<String>,
     answer: Answer,
+    /// The request's, in which the session runs.
+    span: Span,
 }
 
 impl Upgrade {
@@ -46,6 +49,7 @@ impl Upgrade {
             origins: Origins::default(),
             protocols: Vec::new(),
             answer: Answer::default(),
+            span: Span::current(),
         }
     }
 
@@ -125,37 +129,83 @@ impl Promotion for Upgrade {
             origins,
             protocols,
             answer,
+            span,
         } = *self;
         let handshake = std::mem::replace(&mut capture.handshake, Err(Rejection::NotAnUpgrade))?;
         if !origins.allow(&handshake) {
             return Err(Rejection::Origin);
         }
+        let member = capture.sockets.registry().admit(&config)?;
+        let expires = member.expires_after(config.write_deadline);
         let accept = handshake.accept();
-        let protocol = select_subprotocol(&protocols, &handshake)
-            .and_then(|protocol| HeaderValue::from_str(protocol).ok().zip(Some(Box::from(protocol))));
-        let header = protocol.as_ref().map(|(header, _)| header.clone());
-        let run = Box::new(move |io: Io| {
-            let link = Arc::new(Link::new(config.high_water_mark));
-            let socket = WebSocket::new(
-                &config,
-                link.clone(),
-                Some(handshake),
-                protocol.map(|(_, protocol)| protocol),
-            );
-            let body = catch_unwind(AssertUnwindSafe(|| start(socket))).unwrap_or_else(|panic| {
-                error!("a WebSocket handler panicked");
-                // Its destructor may panic too.
-                std::mem::forget(panic);
-                Box::pin(async { Err(Error::internal().into()) })
-            });
-            Session::new(io, &config, link, Some(body))
+        let (header, protocol) = select_subprotocol(&protocols, &handshake)
+            .and_then(|protocol| Some((HeaderValue::from_str(protocol).ok()?, Box::from(protocol))))
+            .unzip();
+        let starting = Box::new(Starting {
+            start,
+            config,
+            member,
+            expires,
+            handshake,
+            protocol,
+            span,
         });
-        answer.switch(capture, HeaderValue::from_static("websocket"), response, run)?;
+        answer.switch(capture, HeaderValue::from_static("websocket"), response, starting)?;
         response.headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
         if let Some(header) = header {
             response.headers.insert(SEC_WEBSOCKET_PROTOCOL, header);
         }
         Ok(())
+    }
+}
+
+/// A socket that is promised, and waits for its connection.
+struct Starting {
+    start: Box<dyn FnOnce(WebSocket) -> Body + Send>,
+    config: Config,
+    member: Member,
+    /// The tick at which the wait is over.
+    expires: u32,
+    handshake: Handshake,
+    protocol: Option<Box<str>>,
+    span: Span,
+}
+
+impl Start for Box<Starting> {
+    type Running = Instrumented<Session>;
+
+    /// At the write deadline, and when the socket is aborted.
+    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.member.set_session(cx.waker());
+        if self.member.take_rung() {
+            self.member.registry().keep_sweeping();
+        }
+        if self.member.is_aborted() || self.expires <= self.member.registry().now() {
+            trace::not_handed_over(&self.member.id());
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    fn start(self, io: Io) -> Instrumented<Session> {
+        let Starting {
+            start,
+            config,
+            member,
+            handshake,
+            protocol,
+            span,
+            ..
+        } = *self;
+        let link = Arc::clone(&member);
+        let socket = WebSocket::new(&config, link, Some(handshake), protocol);
+        let body = catch_unwind(AssertUnwindSafe(|| start(socket))).unwrap_or_else(|panic| {
+            trace::handler_panicked();
+            // Its destructor may panic too.
+            std::mem::forget(panic);
+            Box::pin(async { Err(Error::internal().into()) })
+        });
+        trace::instrument(Session::new(io, &config, member, Some(body)), span)
     }
 }
 

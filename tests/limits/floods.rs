@@ -85,6 +85,7 @@ async fn a_peer_that_pings_and_does_not_read() {
                         run.await;
                     }
                 })
+                .configure(|config| config.max_control_frames(usize::MAX))
             });
             let mut client = server.raw_with_buffers(16 * 1024).await;
             let ping = frame(0x80 | PING, "x".repeat(120));

@@ -8,8 +8,10 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tungstenite::Message;
 
-use super::{Connection, Item, Parked};
+use super::{Connection, Parked};
 use crate::websocket::Error;
+use crate::websocket::mailbox::Item;
+use crate::websocket::protocol::Violation;
 use crate::websocket::scratch::Scratch;
 
 impl Connection {
@@ -22,19 +24,42 @@ impl Connection {
         if self.ended {
             return None;
         }
-        if !self.starved {
+        while !self.starved {
             let scratch = load(&mut self.scratch, &mut self.stash);
             let (taken, item) = self.protocol.receive(&mut scratch.window[scratch.unparsed.clone()]);
             scratch.unparsed.start += taken;
-            if let Some(item) = item {
-                self.ended = item.as_ref().map_or(true, Message::is_close);
-                return Some(item.map_err(Error::from));
+            match item {
+                None => self.starved = true,
+                Some(Ok(Message::Pong(payload))) if self.is_pong_of_ours(&payload) => {}
+                Some(item) => return Some(self.decoded(item)),
             }
-            self.starved = true;
         }
         let error = self.failure.take()?;
         self.ended = true;
         Some(Err(error.into()))
+    }
+
+    #[inline]
+    fn decoded(&mut self, item: Result<Message, Violation>) -> Item {
+        if !self.protocol.is_partial() {
+            self.deadlines.complete();
+        }
+        match &item {
+            Ok(Message::Close(_)) | Err(_) => {
+                self.ended = true;
+                self.answer(&item);
+            }
+            Ok(message) => self.link.count_received(message),
+        }
+        item.map_err(Error::from)
+    }
+
+    /// Answers the last item. What was accepted before the Close frame goes first.
+    pub(super) fn answer(&mut self, last: &Result<Message, Violation>) {
+        if !self.protocol.close_sent() {
+            self.link.seal(&mut self.protocol);
+        }
+        self.protocol.answer(last);
     }
 
     /// Reads, if the handler waits for a message or one more may wait for it.
@@ -66,29 +91,31 @@ impl Connection {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(io) = &mut self.io else {
-            return Poll::Pending;
-        };
-        let mut io = Pin::new(io);
-        while let Some(mut place) = self.protocol.direct() {
+        while let (Some(mut place), Some(io)) = (self.protocol.direct(), &mut self.io) {
             let length = ready!(pin!(io.read_buf(&mut place)).poll(cx))?;
             if length == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
-            if let Some(item) = self.protocol.received_directly(length) {
-                self.ended = item.is_err();
-                self.next = Some(Box::new(item.map_err(Error::from)));
+            let item = self.protocol.received_directly(length);
+            self.heard(length);
+            if let Some(item) = item {
+                self.next = Some(Box::new(self.decoded(item)));
                 return Poll::Ready(Ok(()));
             }
         }
         let scratch = load(&mut self.scratch, &mut self.stash);
         scratch.compact();
         let mut buffer = ReadBuf::new(&mut scratch.window[scratch.unparsed.end..]);
-        ready!(io.as_mut().poll_read(cx, &mut buffer))?;
-        if buffer.filled().is_empty() {
+        let Some(io) = &mut self.io else {
+            return Poll::Pending;
+        };
+        ready!(Pin::new(io).poll_read(cx, &mut buffer))?;
+        let length = buffer.filled().len();
+        if length == 0 {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
-        scratch.unparsed.end += buffer.filled().len();
+        scratch.unparsed.end += length;
+        self.heard(length);
         Poll::Ready(Ok(()))
     }
 

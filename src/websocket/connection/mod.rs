@@ -2,26 +2,27 @@
 
 mod input;
 mod output;
+mod time;
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::AsyncWrite;
 use tungstenite::Message;
 use tungstenite::protocol::CloseFrame;
 
+use super::deadlines::Deadlines;
 use super::link::Link;
-use super::protocol::Protocol;
+use super::mailbox::Item;
+use super::protocol::{Protocol, Unsendable};
+use super::registry::Member;
 use super::scratch::Scratch;
 use super::{Config, Error};
-use crate::Io;
-
-type Item = Result<Message, Error>;
+use crate::{Io, trace};
 
 pub(crate) struct Connection {
-    link: Arc<Link>,
+    link: Member,
     /// `None` when the connection is over.
     io: Option<Io>,
     protocol: Protocol,
@@ -54,7 +55,11 @@ pub(crate) struct Connection {
     writer: Parked,
     /// Waits until all is written.
     flusher: Parked,
-    high_water_mark: usize,
+    deadlines: Deadlines,
+    /// When the last ping of the keep-alive was sent, in nanoseconds of the registry's time: also its payload.
+    ping: u64,
+    /// The transport has taken bytes since the session has last asked.
+    progress: bool,
 }
 
 /// A handle that waits, inside the session's own poll.
@@ -88,8 +93,8 @@ impl Parked {
 
 /// What the handle in the closure does, while the connection is lent to it.
 impl Connection {
-    pub(crate) fn belongs_to(&self, link: &Arc<Link>) -> bool {
-        Arc::ptr_eq(&self.link, link)
+    pub(crate) fn belongs_to(&self, link: &Link) -> bool {
+        std::ptr::eq(&**self.link, link)
     }
 
     #[inline]
@@ -111,6 +116,8 @@ impl Connection {
 
     #[inline]
     pub(crate) fn poll_ready(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        // What was sent from elsewhere goes first.
+        self.collect();
         if self.is_closed() {
             return Poll::Ready(Err(Error::closed()));
         }
@@ -122,20 +129,20 @@ impl Connection {
     }
 
     #[inline]
-    pub(crate) fn send(&mut self, message: Message) -> Result<(), Error> {
-        if self.link.has_mail() {
-            // What was sent from elsewhere goes first.
-            self.collect();
-        }
+    pub(crate) fn send(&mut self, message: Message) -> Result<(), Unsendable> {
         if self.is_closed() {
-            return Err(Error::closed());
+            return Err(Unsendable::Closed);
         }
-        Ok(self.protocol.send(message)?)
+        if message.is_close() {
+            Protocol::check(&message)?;
+            self.link.seal(&mut self.protocol);
+        }
+        self.link.count_sent(&message);
+        self.protocol.send(message)
     }
 
     /// Writes what was sent, and is ready when all of it is written.
     pub(crate) fn poll_written(&mut self, cx: &Context<'_>) -> Poll<()> {
-        self.collect();
         let session = self.waker.clone();
         self.try_write(&mut Context::from_waker(&session));
         if self.is_written() {
@@ -148,8 +155,10 @@ impl Connection {
 
 /// What the session does: see also `input` and `output`.
 impl Connection {
-    pub(crate) fn new(io: Io, config: &Config, link: Arc<Link>) -> Self {
-        Self {
+    pub(crate) fn new(io: Io, config: &Config, link: Member) -> Self {
+        trace::opened(&link.id());
+        let deadlines = Deadlines::new(config, link.registry().now());
+        let mut connection = Self {
             link,
             io: Some(io),
             protocol: Protocol::new(config.limits()),
@@ -169,8 +178,12 @@ impl Connection {
             reader: Parked::No,
             writer: Parked::No,
             flusher: Parked::No,
-            high_water_mark: config.high_water_mark,
-        }
+            deadlines,
+            ping: 0,
+            progress: false,
+        };
+        connection.set_alarm();
+        connection
     }
 
     /// The session is polled.
@@ -196,11 +209,15 @@ impl Connection {
             self.stash = scratch.window[scratch.unparsed.clone()].to_vec();
         }
         scratch.give_back();
+        self.note_partial();
     }
 
-    /// Queues a Close frame, the last, unless one is queued.
+    /// Queues a Close frame, the last, unless one is queued. What was accepted before it goes first.
     pub(crate) fn close(&mut self, frame: &CloseFrame) {
-        self.protocol.close(Some(frame));
+        if !self.protocol.close_sent() {
+            self.link.seal(&mut self.protocol);
+            self.protocol.close(Some(frame));
+        }
     }
 
     /// Nothing can be sent any more.
@@ -214,7 +231,7 @@ impl Connection {
     }
 
     fn has_room(&self) -> bool {
-        self.protocol.unsent() < self.high_water_mark
+        self.protocol.unsent() < self.link.high_water_mark()
     }
 
     /// The transport takes what is queued.
@@ -251,8 +268,9 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// Handles elsewhere hear of the end, also when the session is dropped with its runtime.
     fn drop(&mut self) {
-        self.link.over();
+        if trace::ENABLED {
+            self.report();
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::websocket::protocol::MAX_SLICES;
 
 impl Connection {
     /// Takes over what handles elsewhere have sent.
+    #[inline]
     pub(crate) fn collect(&mut self) {
         if self.link.has_mail() {
             self.link.collect(&mut self.protocol);
@@ -35,19 +36,20 @@ impl Connection {
     }
 
     pub(super) fn try_write(&mut self, cx: &mut Context<'_>) {
+        self.collect();
         match self.poll_write(cx) {
-            Poll::Pending => self.write_blocked = true,
+            Poll::Pending => self.stalled(),
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(_)) => self.write_failed = true,
         }
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(io) = self.io.as_mut().filter(|_| !self.write_failed) else {
-            return Poll::Ready(Ok(()));
-        };
-        let mut io = Pin::new(io);
         while self.protocol.unsent() > 0 {
+            let Some(io) = self.io.as_mut().filter(|_| !self.write_failed) else {
+                return Poll::Ready(Ok(()));
+            };
+            let mut io = Pin::new(io);
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = self.protocol.slices(&mut slices);
             let written = if count > 1 && io.is_write_vectored() {
@@ -60,9 +62,12 @@ impl Connection {
             }
             self.protocol.advance(written);
             self.unflushed = true;
+            self.taken(written);
         }
         if self.unflushed {
-            ready!(io.poll_flush(cx))?;
+            if let Some(io) = self.io.as_mut().filter(|_| !self.write_failed) {
+                ready!(Pin::new(io).poll_flush(cx))?;
+            }
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))

@@ -15,6 +15,39 @@ pub(crate) struct Closing {
     pub(crate) sent: bool,
     /// The peer's Close has come, or it has broken the protocol: nothing that follows means anything.
     pub(crate) received: bool,
+    /// The Close frame that began it; remembered only for the event.
+    pub(crate) first: Option<Box<First>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct First {
+    by_peer: bool,
+    frame: Option<CloseFrame>,
+}
+
+impl Closing {
+    /// Remembers who has begun.
+    pub(crate) fn begin(&mut self, by_peer: bool, frame: Option<&CloseFrame>) {
+        if cfg!(feature = "tracing") && self.first.is_none() {
+            let frame = frame.cloned();
+            self.first = Some(Box::new(First { by_peer, frame }));
+        }
+    }
+
+    /// The code and reason of the first Close frame, and who has sent it. 1005 is no code, 1006 no frame (RFC 6455
+    /// §7.1.5).
+    pub(crate) fn first(&self) -> (u16, &str, &'static str) {
+        match self.first.as_deref() {
+            None => (1006, "", "nobody"),
+            Some(First { by_peer, frame }) => {
+                let by = if *by_peer { "peer" } else { "us" };
+                let (code, reason) = frame
+                    .as_ref()
+                    .map_or((1005, ""), |frame| (frame.code.into(), frame.reason.as_str()));
+                (code, reason, by)
+            }
+        }
+    }
 }
 
 /// Parses the body of a Close frame that a peer sent.

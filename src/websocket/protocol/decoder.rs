@@ -31,6 +31,8 @@ pub(crate) struct Decoder {
     frame: Option<OpenFrame>,
     /// The message that is being put together; boxed, because most connections are idle or get whole messages.
     message: Option<Box<Assembly>>,
+    /// Control frames and empty fragments since the last data, in this period.
+    controls: usize,
 }
 
 #[derive(Debug)]
@@ -56,7 +58,19 @@ impl Decoder {
             limits,
             frame: None,
             message: None,
+            controls: 0,
         }
+    }
+
+    /// A new period begins, in which a peer may send as many control frames again.
+    pub(crate) fn new_period(&mut self) {
+        self.controls = 0;
+    }
+
+    /// Whether some, but not all, of a message has come.
+    #[inline]
+    pub(crate) fn is_partial(&self) -> bool {
+        self.message.is_some()
     }
 
     /// Takes bytes from the start of `input` (unmasking them there) up to the end of one event.
@@ -88,6 +102,7 @@ impl Decoder {
                 let Some(payload) = whole else {
                     return Ok((taken, None));
                 };
+                self.count_control()?;
                 mask::apply(payload, header.key);
                 let event = control(header.opcode, Bytes::copy_from_slice(payload));
                 return Ok((taken + length + payload.len(), Some(event)));
@@ -128,7 +143,7 @@ impl Decoder {
     }
 
     /// Judges a frame by its header: the order of frames (§5.4) and the limits, before anything is reserved.
-    fn check(&self, header: &Header) -> Result<(), Violation> {
+    fn check(&mut self, header: &Header) -> Result<(), Violation> {
         if header.rsv1 {
             return Err(Violation::ReservedBits);
         }
@@ -149,6 +164,19 @@ impl Decoder {
         }
         if fragments >= self.limits.fragments {
             return Err(Violation::ManyFragments);
+        }
+        if header.length == 0 && !header.fin {
+            return self.count_control();
+        }
+        self.controls = 0;
+        Ok(())
+    }
+
+    /// Each costs us more than the peer, and carries nothing.
+    fn count_control(&mut self) -> Result<(), Violation> {
+        self.controls += 1;
+        if self.controls > self.limits.controls {
+            return Err(Violation::ManyControls);
         }
         Ok(())
     }

@@ -26,8 +26,8 @@ pub(crate) struct Encoder {
     sent: usize,
     spliced: VecDeque<Splice>,
     unsent: usize,
-    /// The latest ping's payload, while its answer has to wait.
-    pong: Option<Bytes>,
+    /// The latest ping's payload, while its answer has to wait; boxed, because that is rare.
+    pong: Option<Box<Bytes>>,
 }
 
 #[derive(Debug)]
@@ -59,14 +59,14 @@ impl Encoder {
             self.pong = None;
             self.frame(OpCode::Pong, payload);
         } else {
-            self.pong = Some(payload);
+            self.pong = Some(Box::new(payload));
         }
     }
 
     /// Queues the pong that waited; a Close frame must be the last (RFC 6455 §5.5.1).
     pub(crate) fn queue_pong(&mut self) {
         if let Some(payload) = self.pong.take() {
-            self.frame(OpCode::Pong, payload);
+            self.frame(OpCode::Pong, *payload);
         }
     }
 

@@ -22,6 +22,7 @@ pub(super) const fn limits(message: usize, frame: usize, fragments: usize) -> Li
         message,
         frame,
         fragments,
+        controls: usize::MAX,
     }
 }
 
@@ -156,6 +157,9 @@ pub(super) fn replay<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: Lim
                     let taken;
                     (taken, item) = protocol.receive(&mut unparsed);
                     unparsed.drain(..taken);
+                }
+                if let Some(last @ (Ok(Message::Close(_)) | Err(_))) = &item {
+                    protocol.answer(last);
                 }
                 match item.take() {
                     Some(Ok(Message::Close(frame))) => outcome.verdict = Verdict::Closed(frame),

@@ -47,6 +47,8 @@ pub(crate) struct Limits {
     pub(crate) frame: usize,
     /// Frames in a message.
     pub(crate) fragments: usize,
+    /// Control frames and empty fragments without data between them, in one period.
+    pub(crate) controls: usize,
 }
 
 /// Why a message cannot be sent.
@@ -81,17 +83,15 @@ impl Protocol {
 
     /// Takes bytes from the start of `input`, which it may overwrite, up to the end of one message.
     ///
-    /// Returns how many bytes it took, and the message. Pings and Close frames are answered here. Without a message
-    /// more input is needed: at most 131 bytes are left, and must be offered again in front of it.
-    ///
-    /// # Errors
-    /// A violation has queued the Close frame that names it; nothing can be received after it.
+    /// Returns how many bytes it took, and the message. Without a message more input is needed: at most 131 bytes are
+    /// left, and must be offered again in front of it. Pings are answered here; a Close frame or a violation is the
+    /// last item, and to be answered with [`Protocol::answer`], after what is still to be sent.
     #[inline]
     pub(crate) fn receive(&mut self, input: &mut [u8]) -> (usize, Option<Result<Message, Violation>>) {
         match self.decoder.decode(input) {
             Ok((taken, None)) => (taken, None),
             Ok((taken, Some(event))) => (taken, Some(self.event(event))),
-            Err(violation) => (0, Some(Err(self.fail(violation)))),
+            Err(violation) => (0, Some(Err(violation))),
         }
     }
 
@@ -103,8 +103,19 @@ impl Protocol {
     pub(crate) fn received_directly(&mut self, length: usize) -> Option<Result<Message, Violation>> {
         match self.decoder.filled(length) {
             Ok(event) => event.map(|event| self.event(event)),
-            Err(violation) => Some(Err(self.fail(violation))),
+            Err(violation) => Some(Err(violation)),
         }
+    }
+
+    /// A new period begins, in which a peer may send as many control frames again.
+    pub(crate) fn new_period(&mut self) {
+        self.decoder.new_period();
+    }
+
+    /// Whether some, but not all, of a message has come.
+    #[inline]
+    pub(crate) fn is_partial(&self) -> bool {
+        self.decoder.is_partial()
     }
 
     #[inline]
@@ -119,28 +130,28 @@ impl Protocol {
                 }
                 Message::Ping(data)
             }
-            Event::Close(body) => {
-                let frame = closing::parse(&body).map_err(|violation| self.fail(violation))?;
-                self.closing.received = true;
-                // The answer echoes the status code (§5.5.1), without the reason.
-                let answer = frame.as_ref().map(|frame| CloseFrame {
-                    code: frame.code,
-                    reason: Utf8Bytes::default(),
-                });
-                self.close(answer.as_ref());
-                Message::Close(frame)
-            }
+            Event::Close(body) => Message::Close(closing::parse(&body)?),
         })
     }
 
-    /// Fails the connection (RFC 6455 §7.1.7).
-    fn fail(&mut self, violation: Violation) -> Violation {
+    /// Queues the Close frame that answers the last item: it echoes the peer's status code (§5.5.1), without the
+    /// reason, or names the violation and fails the connection (§7.1.7).
+    pub(crate) fn answer(&mut self, last: &Result<Message, Violation>) {
         self.closing.received = true;
-        self.close(Some(&CloseFrame {
-            code: violation.close_code(),
-            reason: Utf8Bytes::from_static(violation.reason()),
-        }));
-        violation
+        if let Ok(Message::Close(frame)) = last {
+            self.closing.begin(true, frame.as_ref());
+        }
+        match last {
+            Ok(Message::Close(Some(frame))) => self.close(Some(&CloseFrame {
+                code: frame.code,
+                reason: Utf8Bytes::default(),
+            })),
+            Ok(_) => self.close(None),
+            Err(violation) => self.close(Some(&CloseFrame {
+                code: violation.close_code(),
+                reason: Utf8Bytes::from_static(violation.reason()),
+            })),
+        }
     }
 
     /// Whether a message can be sent, by what it is.
@@ -177,9 +188,15 @@ impl Protocol {
     pub(crate) fn close(&mut self, frame: Option<&CloseFrame>) {
         if !self.closing.sent {
             self.closing.sent = true;
+            self.closing.begin(false, frame);
             self.encoder.queue_pong();
             self.encoder.frame(OpCode::Close, closing::format(frame));
         }
+    }
+
+    /// The code and reason of the Close frame that began the closing handshake, and who has sent it.
+    pub(crate) fn first_close(&self) -> (u16, &str, &'static str) {
+        self.closing.first()
     }
 
     /// Whether our Close frame is queued or sent: no message can follow.

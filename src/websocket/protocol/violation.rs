@@ -22,6 +22,8 @@ pub(crate) enum Violation {
     LongFrame,
     LongMessage,
     ManyFragments,
+    ManyControls,
+    SlowMessage,
 }
 
 impl Violation {
@@ -29,7 +31,7 @@ impl Violation {
         match self {
             Self::Utf8 => CloseCode::Invalid,
             Self::LongFrame | Self::LongMessage => CloseCode::Size,
-            Self::ManyFragments => CloseCode::Policy,
+            Self::ManyFragments | Self::ManyControls | Self::SlowMessage => CloseCode::Policy,
             _ => CloseCode::Protocol,
         }
     }
@@ -52,6 +54,8 @@ impl Violation {
             Self::LongFrame => "frame is too big",
             Self::LongMessage => "message is too big",
             Self::ManyFragments => "message has too many fragments",
+            Self::ManyControls => "too many control frames or empty fragments without data",
+            Self::SlowMessage => "message takes too long",
         }
     }
 }
