@@ -18,6 +18,10 @@ enum Kind {
     Abnormal(io::Error),
     Unsendable(Unsendable),
     Close(CloseFrame),
+    #[cfg(feature = "json")]
+    NotJson(serde_json::Error),
+    #[cfg(feature = "json")]
+    NotSerializable(serde_json::Error),
 }
 
 impl Error {
@@ -44,6 +48,16 @@ impl Error {
 
     pub(crate) fn internal() -> Self {
         Self(Box::new(Kind::Close(internal_error())))
+    }
+
+    #[cfg(feature = "json")]
+    pub(crate) fn not_json(error: serde_json::Error) -> Self {
+        Self(Box::new(Kind::NotJson(error)))
+    }
+
+    #[cfg(feature = "json")]
+    pub(crate) fn not_serializable(error: serde_json::Error) -> Self {
+        Self(Box::new(Kind::NotSerializable(error)))
     }
 
     pub(crate) fn closed() -> Self {
@@ -81,23 +95,40 @@ impl Error {
     }
 
     /// The message cannot be sent as it is: a ping or pong of more than 125 bytes, a close code that must not be sent,
-    /// or a raw `Message::Frame`. The socket stays open.
+    /// a raw `Message::Frame`, or a value that cannot be JSON. The socket stays open.
     pub fn is_unsendable(&self) -> bool {
-        matches!(*self.0, Kind::Unsendable(why) if why != Unsendable::Closed)
+        match *self.0 {
+            Kind::Unsendable(why) => why != Unsendable::Closed,
+            #[cfg(feature = "json")]
+            Kind::NotSerializable(_) => true,
+            _ => false,
+        }
+    }
+
+    /// The peer sent a message that is not the JSON that was expected. The socket stays open, unless the handler returns
+    /// this error (Close 1007).
+    #[cfg(feature = "json")]
+    pub fn is_json(&self) -> bool {
+        matches!(*self.0, Kind::NotJson(_))
     }
 
     /// The code of the Close frame that this error has sent, or sends if the handler returns it.
     pub fn close_code(&self) -> Option<CloseCode> {
         match &*self.0 {
             Kind::Violation(violation) => Some(violation.close_code()),
-            Kind::Close(frame) => Some(frame.code),
-            _ => None,
+            _ => self.close_frame().map(|frame| frame.code),
         }
     }
 
-    pub(crate) fn close_frame(&self) -> Option<&CloseFrame> {
+    /// What the socket closes with if the handler returns this error.
+    pub(crate) fn close_frame(&self) -> Option<CloseFrame> {
         match &*self.0 {
-            Kind::Close(frame) => Some(frame),
+            Kind::Close(frame) => Some(frame.clone()),
+            #[cfg(feature = "json")]
+            Kind::NotJson(_) => Some(CloseFrame {
+                code: CloseCode::Invalid,
+                reason: self.to_string().into(),
+            }),
             _ => None,
         }
     }
@@ -140,6 +171,10 @@ impl fmt::Display for Error {
             Kind::Unsendable(Unsendable::CloseCode) => f.write_str("a close frame must not carry this code"),
             Kind::Unsendable(Unsendable::RawFrame) => f.write_str("raw frames cannot be sent"),
             Kind::Close(frame) => write!(f, "closing with {}: {}", frame.code, frame.reason),
+            #[cfg(feature = "json")]
+            Kind::NotJson(error) => write!(f, "not the expected JSON: {error}"),
+            #[cfg(feature = "json")]
+            Kind::NotSerializable(error) => write!(f, "the value cannot be JSON: {error}"),
         }
     }
 }
@@ -148,6 +183,8 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &*self.0 {
             Kind::Abnormal(error) => Some(error),
+            #[cfg(feature = "json")]
+            Kind::NotJson(error) | Kind::NotSerializable(error) => Some(error),
             _ => None,
         }
     }

@@ -59,10 +59,11 @@ mod connection;
 mod deadlines;
 mod error;
 mod handshake;
+#[cfg(feature = "json")]
+mod json;
 mod keep_alive;
 mod lending;
 mod link;
-mod mailbox;
 mod outcome;
 mod protocol;
 mod registry;

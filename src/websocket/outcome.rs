@@ -17,7 +17,7 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 /// `Box<dyn Error + Send + Sync>`.
 ///
 /// `()` and `Ok` close the socket with 1000. An `Err` closes it with 1011, or with the code and reason of an
-/// [`Error::close`] in its chain of sources, and is reported.
+/// [`Error::close`] in its chain of sources (1007 for one of `recv_json`'s), and is reported.
 #[diagnostic::on_unimplemented(
     message = "a WebSocket's closure must return `()` or `Result<(), E>`, not `{Self}`",
     note = "`E` is any error that converts to `Box<dyn Error + Send + Sync>`"
@@ -85,8 +85,7 @@ impl<F: Future<Output: Outcome>> Future for IntoResult<F> {
 pub(crate) fn close_frame(error: &BoxError) -> CloseFrame {
     let mut next: Option<&(dyn StdError + 'static)> = Some(&**error);
     while let Some(error) = next {
-        if let Some(frame) = error.downcast_ref().and_then(Error::close_frame) {
-            let mut frame = frame.clone();
+        if let Some(mut frame) = error.downcast_ref().and_then(Error::close_frame) {
             if !may_be_sent(frame.code) {
                 frame.code = CloseCode::Error;
             }

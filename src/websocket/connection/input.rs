@@ -10,7 +10,7 @@ use tungstenite::Message;
 
 use super::{Connection, Parked};
 use crate::websocket::Error;
-use crate::websocket::mailbox::Item;
+use crate::websocket::link::mailbox::Item;
 use crate::websocket::protocol::Violation;
 use crate::websocket::scratch::Scratch;
 

@@ -14,7 +14,7 @@ use tungstenite::protocol::CloseFrame;
 
 use super::deadlines::Deadlines;
 use super::link::Link;
-use super::mailbox::Item;
+use super::link::mailbox::Item;
 use super::protocol::{Protocol, Unsendable};
 use super::registry::Member;
 use super::scratch::Scratch;

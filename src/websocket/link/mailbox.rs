@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use tungstenite::Message;
 
-use super::Error;
+use crate::websocket::Error;
 
 pub(crate) type Item = Result<Message, Error>;
 
