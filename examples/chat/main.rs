@@ -19,6 +19,7 @@ mod room;
 mod visit;
 mod wire;
 
+use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::process::exit;
 use std::sync::Arc;
@@ -32,13 +33,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 use upsock::ws::{self, UpgradeLayer};
 
 use room::Room;
 
-/// After Ctrl-C: how long open sockets and requests may take to end before the process leaves anyway.
+/// After Ctrl-C or SIGTERM: how long open sockets, and then requests, may take to end before the process leaves anyway.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Two thousand characters fit in here, however wastefully their JSON is escaped (12 bytes for one at worst).
@@ -61,64 +62,63 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-#[derive(Clone)]
-struct App {
-    room: Arc<Room>,
-    /// Turns true once, at the end. Every open socket holds a receiver, so that `closed()` tells when all are gone.
-    stop: watch::Sender<bool>,
-}
-
 #[tokio::main]
 async fn main() -> io::Result<()> {
     let listener = TcpListener::bind(listen_address()).await?;
     println!("http://{}/", listener.local_addr()?);
 
-    let stop = watch::Sender::new(false);
     let page = FILES
         .iter()
         .fold(Router::new(), |page, &(path, content_type, content)| {
             page.route(path, get(file(content_type, content)))
         });
+    let layer = UpgradeLayer::new();
     let app = page
         .route("/ws/{username}", get(join))
-        .with_state(App {
-            room: Room::new(),
-            stop: stop.clone(),
-        })
-        .layer(UpgradeLayer::new());
+        .with_state(Room::new())
+        .layer(layer.clone());
 
     // A chat sends small messages that must not wait for the answer to the one before (Nagle's algorithm).
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
-    let mut stop_server = stop.subscribe();
-    let server = axum::serve(listener, app).with_graceful_shutdown(async move { stopped(&mut stop_server).await });
-
-    let finish = async {
-        server.await?;
-        stop.closed().await;
-        Ok(())
+    let stop = Arc::new(Notify::new());
+    let stopped = stop.clone();
+    let server = axum::serve(listener, app)
+        .with_graceful_shutdown(async move { stopped.notified().await })
+        .into_future();
+    let drain = async {
+        stop_signal().await?;
+        stop.notify_one();
+        layer.sockets().shutdown(GRACE).await;
+        Ok::<_, io::Error>(())
     };
-    let give_up = async {
-        tokio::signal::ctrl_c().await?;
-        stop.send_replace(true);
-        sleep(GRACE).await;
-        Ok(())
-    };
+    tokio::pin!(server);
     tokio::select! {
-        result = finish => result,
-        result = give_up => result,
+        result = &mut server => return result,
+        result = drain => result?,
     }
+    // What is left are requests for the page.
+    timeout(GRACE, server).await.unwrap_or(Ok(()))
 }
 
-/// Waits until the server stops.
-pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
+/// Waits for Ctrl-C, or for what asks a service to end.
+async fn stop_signal() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            result = tokio::signal::ctrl_c() => result,
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
 }
 
-async fn join(Path(username): Path<String>, State(app): State<App>) -> Response {
-    let stop = app.stop.subscribe();
-    ws::upgrade(move |socket| visit::visit(socket, app.room, username, stop))
+async fn join(Path(username): Path<String>, State(room): State<Arc<Room>>) -> Response {
+    ws::upgrade(move |socket| visit::visit(socket, room, username))
         .configure(|config| config.max_message(MAX_MESSAGE))
         // With the crate's feature `axum` a handler returns `ws::Upgrade` itself.
         .into_response()

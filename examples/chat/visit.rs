@@ -2,21 +2,14 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::timeout;
 use upsock::ws::{self, CloseCode, Message, Utf8Bytes, WebSocket};
 
 use crate::room::{Member, Room};
-use crate::stopped;
 use crate::wire::{Event, Post, Request};
 
 /// A reference only comes back to its sender's page, but it is kept with the message.
 const MAX_REFERENCE: usize = 64;
-
-/// How long somebody may take to make room for a message. Nobody else waits for it.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a visit ends.
 enum End {
@@ -28,7 +21,6 @@ enum End {
 const FULL: End = End::Ours(CloseCode::Again, "the room is full");
 /// What they have missed is gone from the queue. The page comes back, and gets the history.
 const TOO_SLOW: End = End::Ours(CloseCode::Again, "too slow for this room");
-const STOPPING: End = End::Ours(CloseCode::Away, "the server is stopping");
 
 impl From<ws::Error> for End {
     fn from(_: ws::Error) -> Self {
@@ -36,30 +28,20 @@ impl From<ws::Error> for End {
     }
 }
 
-pub(crate) async fn visit(mut socket: WebSocket, room: Arc<Room>, username: String, mut stop: watch::Receiver<bool>) {
-    let Err(end) = stay(&mut socket, &room, &username, &mut stop).await;
-    if let End::Ours(code, reason) = end {
-        let _ = socket.close(code, reason).await;
-        // Until they have answered: the process must not end before, and waits while we hold `stop`.
-        while let Some(Ok(_)) = socket.recv().await {}
+pub(crate) async fn visit(mut socket: WebSocket, room: Arc<Room>, username: String) -> Result<(), ws::Error> {
+    match stay(&mut socket, &room, &username).await {
+        Err(End::Ours(code, reason)) => Err(ws::Error::close(code, reason)),
+        Err(End::Theirs) => Ok(()),
     }
 }
 
-async fn stay(
-    socket: &mut WebSocket,
-    room: &Arc<Room>,
-    username: &str,
-    stop: &mut watch::Receiver<bool>,
-) -> Result<Infallible, End> {
+async fn stay(socket: &mut WebSocket, room: &Arc<Room>, username: &str) -> Result<Infallible, End> {
     let (mut member, greeting) = room.join(username).ok_or(FULL)?;
     for text in greeting {
         tell(socket, text).await?;
     }
     loop {
         tokio::select! {
-            // In this order: when all leave at once, nobody needs to hear of each of them.
-            biased;
-            () = stopped(stop) => return Err(STOPPING),
             event = member.next() => tell(socket, event.ok_or(TOO_SLOW)?).await?,
             message = socket.recv() => {
                 if let Err(refusal) = hear(&member, &message.ok_or(End::Theirs)??) {
@@ -70,9 +52,9 @@ async fn stay(
     }
 }
 
+/// Somebody who does not read is waited for until the socket's write deadline. Nobody else waits for it.
 async fn tell(socket: &mut WebSocket, text: Utf8Bytes) -> Result<(), End> {
-    let sent = timeout(PATIENCE, socket.send(Message::Text(text))).await;
-    Ok(sent.map_err(|_| TOO_SLOW)??)
+    Ok(socket.send(Message::Text(text)).await?)
 }
 
 /// Does what a message asks for, or says why not. Whoever errs stays connected.

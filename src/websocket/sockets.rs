@@ -1,4 +1,5 @@
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,34 +103,38 @@ impl Sockets {
     ///
     /// # Cancel safety
     /// If the future is dropped, the sockets go on closing, handshakes are still refused, and nothing is aborted.
-    pub async fn shutdown(&self, deadline: Duration) -> Drained {
-        self.registry.close_to_new();
-        let links = self.registry.links();
-        let all = links.len();
-        let close = async {
-            for batch in links.chunks(BATCH) {
-                for link in batch {
-                    // Those that are closing already have their own code.
-                    let _ = link.send(Message::Close(Some(going_away("server is shutting down"))));
-                }
-                yield_now().await;
+    pub fn shutdown(&self, deadline: Duration) -> impl Future<Output = Drained> + Send + use<> {
+        shutdown(self.registry.clone(), deadline)
+    }
+}
+
+async fn shutdown(registry: Arc<Registry>, deadline: Duration) -> Drained {
+    registry.close_to_new();
+    let links = registry.links();
+    let all = links.len();
+    let close = async {
+        for batch in links.chunks(BATCH) {
+            for link in batch {
+                // Those that are closing already have their own code.
+                let _ = link.send(Message::Close(Some(going_away("server is shutting down"))));
             }
-            self.registry.emptied().await;
+            yield_now().await;
+        }
+        registry.emptied().await;
+    };
+    if timeout(deadline, close).await.is_ok() {
+        return Drained {
+            closed: all,
+            aborted: 0,
         };
-        if timeout(deadline, close).await.is_ok() {
-            return Drained {
-                closed: all,
-                aborted: 0,
-            };
-        }
-        let rest = self.registry.links();
-        for link in &rest {
-            link.abort();
-        }
-        Drained {
-            closed: all - rest.len(),
-            aborted: rest.len(),
-        }
+    }
+    let rest = registry.links();
+    for link in &rest {
+        link.abort();
+    }
+    Drained {
+        closed: all - rest.len(),
+        aborted: rest.len(),
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use upsock::ws::{Config, Error, Message, WebSocket};
 
+#[allow(unused_imports, reason = "each test crate uses a part")]
 pub use frame::*;
 pub use raw::Raw;
 #[allow(unused_imports, reason = "each test crate uses a part")]
