@@ -435,7 +435,7 @@ await run(async (check) => {
     assertEqual(await slow.readUntilClose(), 1013, "the close code of the slow one");
     await ada.sees("system", "Slow left");
     // The other one still does not read. It cannot be told, and is not waited for.
-    await eventually("the end of the stuck one", () => ada.row("system", "Stuck left"), 30_000);
+    await eventually("the end of the stuck one", () => ada.row("system", "Stuck left"), 45_000);
     stuck.socket.destroy();
   });
 

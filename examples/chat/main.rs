@@ -45,6 +45,9 @@ const GRACE: Duration = Duration::from_secs(3);
 /// Two thousand characters fit in here, however wastefully their JSON is escaped (12 bytes for one at worst).
 const MAX_MESSAGE: usize = 32 * 1024;
 
+/// How long somebody may read nothing: a phone comes out of a tunnel.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Nothing but our own files may run or be shown: were a message ever to reach the page as HTML, it would stay inert.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -119,7 +122,7 @@ async fn stop_signal() -> io::Result<()> {
 
 async fn join(Path(username): Path<String>, State(room): State<Arc<Room>>) -> Response {
     ws::upgrade(move |socket| visit::visit(socket, room, username))
-        .configure(|config| config.max_message(MAX_MESSAGE))
+        .configure(|config| config.max_message(MAX_MESSAGE).write_deadline(PATIENCE))
         // With the crate's feature `axum` a handler returns `ws::Upgrade` itself.
         .into_response()
 }
