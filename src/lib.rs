@@ -25,6 +25,9 @@ mod integration;
 
 mod trace;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 pub use self::future::ResponseFuture;
 pub use self::io::Io;
 pub use self::layer::UpgradeLayer;

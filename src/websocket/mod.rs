@@ -54,6 +54,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "tokio-tungstenite")]
+mod bridge;
 mod config;
 mod connection;
 mod deadlines;

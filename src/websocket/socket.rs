@@ -176,6 +176,11 @@ impl WebSocket {
         self.close_frame.as_deref()
     }
 
+    #[cfg(feature = "tokio-tungstenite")]
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
     #[inline]
     fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Message, Error>>> {
         if self.state != State::Open {

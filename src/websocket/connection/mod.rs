@@ -243,6 +243,21 @@ impl Connection {
         self.protocol.close_sent()
     }
 
+    /// Gives the transport away, with what was read; `None` if some of that has been parsed, or anything been sent.
+    #[cfg(feature = "tokio-tungstenite")]
+    pub(crate) fn give_away(&mut self) -> Option<(Io, Vec<u8>)> {
+        let scratch = self.scratch.get_or_insert_with(Scratch::take);
+        let mut early = self.stash.clone();
+        early.extend_from_slice(&scratch.window[scratch.unparsed.clone()]);
+        let traffic = self.link.traffic();
+        if traffic.bytes_received != early.len() as u64 || traffic.bytes_sent > 0 || self.protocol.unsent() > 0 {
+            return None;
+        }
+        let io = self.io.take()?;
+        self.ended = true;
+        Some((io, early))
+    }
+
     /// Both Close frames have passed, or one that fails the connection: the last byte is written.
     pub(crate) fn is_finished(&self) -> bool {
         self.protocol.close_sent() && self.protocol.close_received() && self.is_written()
