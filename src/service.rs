@@ -6,7 +6,7 @@ use crate::UpgradeLayer;
 use crate::capture::Capture;
 use crate::future::ResponseFuture;
 
-/// A service whose handlers can upgrade connections; made by [`UpgradeLayer`](crate::UpgradeLayer).
+/// A service whose handlers can upgrade connections; made by [`UpgradeLayer`].
 ///
 /// Implements `tower`'s and `hyper`'s `Service` if the inner service does. The types of response, body and error are
 /// the inner service's.

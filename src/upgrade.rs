@@ -23,7 +23,7 @@ pub(crate) type OnFailed = Box<dyn FnOnce(hyper::Error) + Send>;
 /// Answers a request with an upgrade to another protocol (RFC 9110 §7.8) and runs `closure` on the bytes.
 ///
 /// `protocol` is the token in the `Upgrade` header, compared without case. Return the [`Upgrade`] from a handler below
-/// [`UpgradeLayer`](crate::UpgradeLayer): HTTP/1.1 requests that ask for the protocol get `101`, all others are
+/// [`UpgradeLayer`]: HTTP/1.1 requests that ask for the protocol get `101`, all others are
 /// refused with `426`. The connection is closed when the future has ended. For WebSockets there is
 #[cfg_attr(feature = "websocket", doc = "[`ws::upgrade`](crate::ws::upgrade()).")]
 #[cfg_attr(not(feature = "websocket"), doc = "`ws::upgrade`, in the feature `websocket`.")]
@@ -88,12 +88,12 @@ impl Upgrade {
         self
     }
 
-    /// The placeholder, a `426`, which [`UpgradeLayer`](crate::UpgradeLayer) turns into a `101`.
+    /// The placeholder, a `426`, which [`UpgradeLayer`] turns into a `101`.
     pub fn into_response<B: Default>(self) -> Response<B> {
         placeholder(self.token.clone(), self, B::default())
     }
 
-    /// Answers `request` at once, in a server that has no [`UpgradeLayer`](crate::UpgradeLayer).
+    /// Answers `request` at once, in a server that has no [`UpgradeLayer`].
     pub fn respond_to<B, R: Default>(self, request: &mut Request<B>) -> Response<R> {
         respond(self.into_response(), request)
     }
