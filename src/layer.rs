@@ -11,7 +11,9 @@ use crate::UpgradeService;
 /// [crate's documentation](crate#mounting) for how to mount it where, and `examples/echo.rs` for a whole server.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
-pub struct UpgradeLayer {}
+pub struct UpgradeLayer {
+    keep_connect_method: bool,
+}
 
 impl UpgradeLayer {
     /// Makes the layer.
@@ -19,9 +21,23 @@ impl UpgradeLayer {
         Self::default()
     }
 
+    /// Leaves CONNECT as the method of WebSocket handshakes over HTTP/2 (RFC 8441).
+    ///
+    /// Without this, what the layer wraps sees them as GET, as over HTTP/1.1, so that `get(handler)` serves both. axum's
+    /// own `WebSocketUpgrade` wants to see CONNECT: applications that use it below this layer need this, and
+    /// `any(handler)` for routes over both versions. An ordinary page must then refuse CONNECT by itself: a success
+    /// would tell the client that its WebSocket is open.
+    #[cfg(feature = "http2")]
+    pub fn keep_connect_method(mut self) -> Self {
+        self.keep_connect_method = true;
+        self
+    }
+
     /// Wraps a service: [`Layer::layer`], without the need to import the trait.
     pub fn layer<S>(&self, inner: S) -> UpgradeService<S> {
-        UpgradeService::new(inner)
+        let mut service = UpgradeService::new(inner);
+        service.keep_connect_method = self.keep_connect_method;
+        service
     }
 }
 
@@ -29,6 +45,6 @@ impl<S> Layer<S> for UpgradeLayer {
     type Service = UpgradeService<S>;
 
     fn layer(&self, inner: S) -> UpgradeService<S> {
-        UpgradeService::new(inner)
+        self.layer(inner)
     }
 }

@@ -12,12 +12,16 @@ use crate::future::ResponseFuture;
 #[derive(Clone, Debug)]
 pub struct UpgradeService<S> {
     inner: S,
+    pub(crate) keep_connect_method: bool,
 }
 
 impl<S> UpgradeService<S> {
     /// Wraps a service.
     pub fn new(inner: S) -> Self {
-        Self { inner }
+        Self {
+            inner,
+            keep_connect_method: false,
+        }
     }
 }
 
@@ -36,7 +40,7 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let capture = Capture::take(&mut request);
+        let capture = Capture::take(&mut request, self.keep_connect_method);
         ResponseFuture::new(self.inner.call(request), capture)
     }
 }
@@ -51,7 +55,7 @@ where
 
     #[inline]
     fn call(&self, mut request: Request<ReqBody>) -> Self::Future {
-        let capture = Capture::take(&mut request);
+        let capture = Capture::take(&mut request, self.keep_connect_method);
         ResponseFuture::new(self.inner.call(request), capture)
     }
 }

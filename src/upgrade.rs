@@ -25,7 +25,8 @@ pub(crate) type OnFailed = Box<dyn FnOnce(hyper::Error) + Send>;
 ///
 /// `protocol` is the token in the `Upgrade` header, compared without case. Return the [`Upgrade`] from a handler below
 /// [`UpgradeLayer`](crate::UpgradeLayer): HTTP/1.1 requests that ask for the protocol get `101`, all others are
-/// refused with `426`. The connection is closed when the future has ended. For WebSockets there is
+/// refused with `426`. The connection is closed when the future has ended. Over HTTP/2 (feature `http2`) the token is
+/// compared with the `:protocol` of an extended CONNECT (RFC 8441), which gets `200`; routers see it as CONNECT. For WebSockets there is
 #[cfg_attr(feature = "websocket", doc = "[`ws::upgrade`](crate::ws::upgrade()).")]
 #[cfg_attr(not(feature = "websocket"), doc = "`ws::upgrade`, in the feature `websocket`.")]
 ///
@@ -147,6 +148,8 @@ pub(crate) fn placeholder<B>(protocol: HeaderValue, promotion: impl Promotion, b
 
 /// Turns a placeholder into the answer to the request that `capture` is of; other responses pass.
 pub(crate) fn promote<B>(mut response: Response<B>, capture: Capture) -> Response<B> {
+    let form = capture.form;
+    let mut promoted = false;
     let placeholder = response.extensions_mut().remove();
     let rejection = response.extensions_mut().remove::<Rejection>();
     let (mut parts, body) = response.into_parts();
@@ -155,8 +158,9 @@ pub(crate) fn promote<B>(mut response: Response<B>, capture: Capture) -> Respons
             let promotion = promotion.lock().unwrap_or_else(PoisonError::into_inner).take();
             match promotion {
                 Some(promotion) if parts.status == StatusCode::UPGRADE_REQUIRED => {
-                    if let Err(rejection) = promotion.promote(capture, &mut parts) {
-                        rejection.refuse(&mut parts);
+                    match promotion.promote(capture, &mut parts) {
+                        Ok(()) => promoted = true,
+                        Err(rejection) => rejection.refuse(&mut parts),
                     }
                 }
                 // Something between the handler and us has decided otherwise.
@@ -167,12 +171,13 @@ pub(crate) fn promote<B>(mut response: Response<B>, capture: Capture) -> Respons
         (None, Some(rejection)) => rejection.refuse(&mut parts),
         (None, None) => {}
     }
+    form.apply(promoted, &mut parts);
     Response::from_parts(parts, body)
 }
 
 /// Capture and promotion in one, without a service between them.
 pub(crate) fn respond<B, R>(response: Response<R>, request: &mut Request<B>) -> Response<R> {
-    match Capture::take(request) {
+    match Capture::take(request, true) {
         Some(capture) => promote(response, *capture),
         None => response,
     }
@@ -196,7 +201,7 @@ impl Answer {
             .append(name, value.try_into().expect("a valid header value"));
     }
 
-    /// Makes the response a `101` and spawns `run`, which starts when the server has handed over the connection.
+    /// Makes the response a `101`, or the `200` of HTTP/2, and spawns `run`, which starts when the server has handed over the connection.
     pub(crate) fn switch<Fut>(
         self,
         capture: Capture,
@@ -207,6 +212,7 @@ impl Answer {
     where
         Fut: Future<Output = ()> + Send + 'static,
     {
+        let success = capture.success();
         let Some(on_upgrade) = capture.on_upgrade else {
             error!(
                 "the server does not offer to upgrade this connection: with hyper, call `with_upgrades` on the \
@@ -218,7 +224,7 @@ impl Answer {
             error!("the service was not called in a tokio runtime");
             return Err(Rejection::CannotUpgrade);
         };
-        response.status = StatusCode::SWITCHING_PROTOCOLS;
+        response.status = success;
         for name in [CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, SEC_WEBSOCKET_VERSION] {
             response.headers.remove(name);
         }
