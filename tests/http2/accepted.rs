@@ -50,7 +50,11 @@ async fn a_browsers_handshake() {
 
 #[tokio::test]
 async fn the_protocol_in_any_case_and_no_version() {
-    let server = upgrading(|| ws::upgrade(echo)).await;
+    let server = answering(UpgradeLayer::new(), |request| {
+        assert_eq!(request.method(), Method::GET);
+        ws::upgrade(echo).into()
+    })
+    .await;
     let mut client = Client::connect(server).await;
     for protocol in ["websocket", "WebSocket", "WEBSOCKET"] {
         let (status, headers, stream) = client.ask(connect(protocol, "/")).await;
