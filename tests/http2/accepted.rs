@@ -1,6 +1,7 @@
 //! What opens a socket, and with which answer.
 
-use http::{HeaderMap, Method, Response, Version};
+use http::{HeaderMap, Method, Request, Response, Version};
+use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use upsock::UpgradeLayer;
 use upsock::ws::{self, Handshake, Origins};
@@ -135,10 +136,13 @@ async fn the_authority_overrides_host() {
 
 #[tokio::test]
 async fn without_a_layer() {
-    let server = crate::serve(hyper::service::service_fn(|mut request| async move {
-        let response: Response<http_body_util::Empty<bytes::Bytes>> = ws::upgrade(echo).respond_to(&mut request);
-        Ok::<_, std::convert::Infallible>(response)
-    }))
+    let server = crate::serve(hyper::service::service_fn(
+        |mut request: Request<Incoming>| async move {
+            let response: Response<http_body_util::Empty<bytes::Bytes>> = ws::upgrade(echo).respond_to(&mut request);
+            assert_eq!(request.method(), Method::CONNECT);
+            Ok::<_, std::convert::Infallible>(response)
+        },
+    ))
     .await;
     let mut client = Client::connect(server).await;
     let (status, headers, stream) = client.ask(handshake("/")).await;
