@@ -53,7 +53,7 @@ impl Capture {
         let on_upgrade = request.extensions().get::<OnUpgrade>().cloned();
         let offered = Offer::parse(request);
         #[cfg(not(feature = "http2"))]
-        if request.method() == Method::CONNECT && request.headers().contains_key(SEC_WEBSOCKET_VERSION) {
+        if request.version() == Version::HTTP_2 && request.headers().contains_key(SEC_WEBSOCKET_VERSION) {
             warn!("a WebSocket over HTTP/2 is refused: upsock's feature `http2` is not enabled");
         }
         #[cfg(feature = "websocket")]

@@ -113,14 +113,13 @@ impl AsyncRead for Io {
 impl AsyncWrite for Io {
     #[inline]
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let mut buf = buf;
-        if let Kind::Upgraded(stream) = &self.kind {
+        match &mut self.kind {
             // Of hyper's streams, those that do not gather are HTTP/2's.
-            if !stream.is_write_vectored() {
-                buf = &buf[..buf.len().min(PIECE)];
+            Kind::Upgraded(stream) if !stream.is_write_vectored() => {
+                Pin::new(stream).poll_write(cx, &buf[..buf.len().min(PIECE)])
             }
+            _ => delegate!(self, stream => stream.poll_write(cx, buf)),
         }
-        delegate!(self, stream => stream.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(

@@ -201,7 +201,8 @@ impl Answer {
             .append(name, value.try_into().expect("a valid header value"));
     }
 
-    /// Makes the response a `101`, or the `200` of HTTP/2, and spawns `run`, which starts when the server has handed over the connection.
+    /// Makes the response a `101`, or the `200` of HTTP/2, and spawns `run`, which starts when the server has handed over
+    /// the connection.
     pub(crate) fn switch<Fut>(
         self,
         capture: Capture,
