@@ -6,6 +6,10 @@ use crate::UpgradeService;
 ///
 /// Put it around everything that routes requests, once. It sees each request before middleware and routing, and each
 /// response after them; what carries no [`Upgrade`](crate::Upgrade) passes untouched.
+#[cfg_attr(
+    feature = "http2",
+    doc = "\nIt shows WebSocket handshakes over HTTP/2 as GET: see [`keep_connect_method`](Self::keep_connect_method)."
+)]
 ///
 /// It works with any service from [`http::Request`] to [`http::Response`], of `tower` or of `hyper`. See the
 /// [crate's documentation](crate#mounting) for how to mount it where, and `examples/echo.rs` for a whole server.
