@@ -1,21 +1,30 @@
-//! The shortest honest server: bare hyper, every message comes back.
+//! The shortest honest server: bare hyper, every message comes back. HTTP/1.1 and, with the feature `http2`, HTTP/2 on
+//! one port.
 //!
-//! `cargo run --example echo -- [--listen ADDR] [--max-message BYTES]`
+//! `cargo run --features http2 --example echo -- [--listen ADDR] [--max-message BYTES]`
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use upsock::UpgradeService;
 use upsock::ws::{self, UpgradeLayer, WebSocket};
 
 const PAGE: &str = include_str!("echo.html");
+
+/// What a client may take for it.
+const FIRST_REQUEST: Duration = Duration::from_secs(30);
 
 async fn echo(mut socket: WebSocket) {
     while let Some(Ok(message)) = socket.recv().await {
@@ -60,12 +69,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             };
             // Without it, the kernel holds small messages back for the sake of large ones.
             let _ = stream.set_nodelay(true);
-            let connection = http1::Builder::new()
-                // For the time that a client may take for its request's head.
-                .timer(TokioTimer::new())
-                .serve_connection(TokioIo::new(stream), service.clone())
-                .with_upgrades();
-            tokio::spawn(connection);
+            tokio::spawn(serve_connection(stream, service.clone()));
         }
     };
     tokio::select! {
@@ -73,6 +77,36 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         result = tokio::signal::ctrl_c() => result?,
     }
     Ok(())
+}
+
+/// Both versions: hyper tells them apart by the first bytes.
+async fn serve_connection<S>(stream: TcpStream, service: UpgradeService<S>)
+where
+    S: Service<Request<Incoming>, Response = Response<Full<Bytes>>, Error = Infallible, Future: Send> + Send + 'static,
+{
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    // For the time that a client may take for a request's head.
+    server.http1().timer(TokioTimer::new());
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        // Or no client opens a WebSocket over HTTP/2.
+        .enable_connect_protocol()
+        // hyper makes them equal: then one socket that is not read would stop all others of its connection.
+        .initial_stream_window_size(64 << 10)
+        .initial_connection_window_size(2 << 20);
+
+    // hyper waits for the first bytes without an end.
+    let asked = Arc::new(AtomicBool::new(false));
+    let asking = asked.clone();
+    let service = service_fn(move |request| {
+        asking.store(true, Ordering::Relaxed);
+        Service::call(&service, request)
+    });
+    let mut connection = pin!(server.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    if timeout(FIRST_REQUEST, connection.as_mut()).await.is_err() && asked.load(Ordering::Relaxed) {
+        let _ = connection.await;
+    }
 }
 
 fn arguments() -> Result<(SocketAddr, Option<usize>), Box<dyn std::error::Error>> {

@@ -1,10 +1,15 @@
 //! What is taken from a request before it is routed.
 
+#[cfg(not(feature = "http2"))]
+use http::header::SEC_WEBSOCKET_VERSION;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, Method, Request, Version};
+use http::{HeaderMap, Method, Request, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 
+use crate::extended_connect::{Form, protocol};
 use crate::headers::has_token;
+#[cfg(not(feature = "http2"))]
+use crate::trace;
 #[cfg(feature = "websocket")]
 use crate::websocket::{Handshake, Sockets};
 use crate::{Rejection, UpgradeLayer};
@@ -13,16 +18,28 @@ use crate::{Rejection, UpgradeLayer};
 pub(crate) struct Capture {
     /// hyper offers it for any HTTP/1.1 request with `Upgrade` and for any CONNECT: its presence proves nothing.
     pub(crate) on_upgrade: Option<OnUpgrade>,
-    /// The lines of `Upgrade`, if the request may be upgraded at all.
-    offered: Result<Vec<HeaderValue>, Rejection>,
+    /// If the request may be upgraded at all.
+    offered: Result<Offer, Rejection>,
+    pub(crate) form: Form,
     #[cfg(feature = "websocket")]
     pub(crate) handshake: Result<Handshake, Rejection>,
     #[cfg(feature = "websocket")]
     pub(crate) sockets: Sockets,
 }
 
+/// Where the client names the protocols that it would speak.
+#[derive(Debug)]
+enum Offer {
+    /// The lines of `Upgrade` (HTTP/1.1).
+    Upgrade(Vec<HeaderValue>),
+    /// `:protocol` (HTTP/2).
+    ExtendedConnect(Box<str>),
+}
+
 impl Capture {
     /// `None` for a plain request: one look at its head is all that it pays.
+    ///
+    /// A WebSocket's extended CONNECT becomes a GET for whoever sees it next, unless it is to keep its method.
     #[inline]
     pub(crate) fn take<B>(request: &mut Request<B>, layer: &UpgradeLayer) -> Option<Box<Self>> {
         if request.headers().contains_key(UPGRADE) || request.method() == Method::CONNECT {
@@ -33,20 +50,30 @@ impl Capture {
     }
 
     #[cold]
-    fn new<B>(request: &mut Request<B>, #[allow(unused_variables)] layer: &UpgradeLayer) -> Self {
+    fn new<B>(request: &mut Request<B>, layer: &UpgradeLayer) -> Self {
         // Cloned, not removed, so that a framework's own upgrades keep working below us.
         let on_upgrade = request.extensions().get::<OnUpgrade>().cloned();
-        let offered = check(request.method(), request.version(), request.headers())
-            .map(|()| request.headers().get_all(UPGRADE).iter().cloned().collect());
+        let offered = Offer::parse(request);
+        #[cfg(not(feature = "http2"))]
+        if request.version() == Version::HTTP_2 && request.headers().contains_key(SEC_WEBSOCKET_VERSION) {
+            trace::no_http2();
+        }
         #[cfg(feature = "websocket")]
         let handshake = Handshake::from_request(request);
         #[cfg(feature = "websocket")]
         if let Ok(handshake) = &handshake {
             request.extensions_mut().insert(handshake.clone());
         }
+        let shown_as_get = request.method() == Method::CONNECT
+            && !layer.keep_connect_method
+            && protocol(request.extensions()).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"));
+        if shown_as_get {
+            *request.method_mut() = Method::GET;
+        }
         Self {
             on_upgrade,
             offered,
+            form: Form::new(request.version(), shown_as_get),
             #[cfg(feature = "websocket")]
             handshake,
             #[cfg(feature = "websocket")]
@@ -56,27 +83,53 @@ impl Capture {
 
     /// Whether the request asks for this protocol.
     pub(crate) fn offers(&self, protocol: &str) -> Result<(), Rejection> {
-        let mut headers = HeaderMap::new();
-        for line in self.offered.as_ref().map_err(|rejection| *rejection)? {
-            headers.append(UPGRADE, line.clone());
+        match self.offered.as_ref().map_err(|rejection| *rejection)? {
+            Offer::Upgrade(lines) => {
+                let mut headers = HeaderMap::new();
+                for line in lines {
+                    headers.append(UPGRADE, line.clone());
+                }
+                has_token(&headers, UPGRADE, protocol)
+                    .then_some(())
+                    .ok_or(Rejection::NotAnUpgrade)
+            }
+            Offer::ExtendedConnect(offered) => offered
+                .eq_ignore_ascii_case(protocol)
+                .then_some(())
+                .ok_or(Rejection::Protocol),
         }
-        if has_token(&headers, UPGRADE, protocol) {
-            Ok(())
-        } else {
-            Err(Rejection::NotAnUpgrade)
+    }
+
+    /// The status that accepts the request.
+    pub(crate) fn success(&self) -> StatusCode {
+        match self.offered {
+            Ok(Offer::ExtendedConnect(_)) => StatusCode::OK,
+            _ => StatusCode::SWITCHING_PROTOCOLS,
         }
     }
 }
 
-/// What any HTTP/1.1 upgrade needs (RFC 9110 §7.8).
-fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<(), Rejection> {
-    if method == Method::CONNECT || version != Version::HTTP_11 || !has_token(headers, CONNECTION, "upgrade") {
-        return Err(Rejection::NotAnUpgrade);
+impl Offer {
+    /// What any upgrade needs (RFC 9110 §7.8, RFC 8441 §4).
+    fn parse<B>(request: &Request<B>) -> Result<Self, Rejection> {
+        let headers = request.headers();
+        let offer = match protocol(request.extensions()) {
+            Some(protocol) => Self::ExtendedConnect(protocol.into()),
+            None => {
+                if request.method() == Method::CONNECT
+                    || request.version() != Version::HTTP_11
+                    || !has_token(headers, CONNECTION, "upgrade")
+                {
+                    return Err(Rejection::NotAnUpgrade);
+                }
+                Self::Upgrade(headers.get_all(UPGRADE).iter().cloned().collect())
+            }
+        };
+        if has_body(headers) {
+            return Err(Rejection::Body);
+        }
+        Ok(offer)
     }
-    if has_body(headers) {
-        return Err(Rejection::Body);
-    }
-    Ok(())
 }
 
 /// Whether a request has a body (RFC 9112 §6).

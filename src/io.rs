@@ -27,6 +27,10 @@ enum Kind {
     Other(Box<dyn Stream>),
 }
 
+/// A stream of HTTP/2 takes whatever it is given, whether its window is open or not, and copies it; four such pieces wait
+/// in hyper for a peer that does not read.
+const PIECE: usize = 16 << 10;
+
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -110,7 +114,13 @@ impl AsyncRead for Io {
 impl AsyncWrite for Io {
     #[inline]
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        delegate!(self, stream => stream.poll_write(cx, buf))
+        match &mut self.kind {
+            // Of hyper's streams, those that do not gather are HTTP/2's.
+            Kind::Upgraded(stream) if !stream.is_write_vectored() => {
+                Pin::new(stream).poll_write(cx, &buf[..buf.len().min(PIECE)])
+            }
+            _ => delegate!(self, stream => stream.poll_write(cx, buf)),
+        }
     }
 
     fn poll_write_vectored(

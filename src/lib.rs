@@ -9,6 +9,7 @@ mod layer;
 mod service;
 
 mod capture;
+mod extended_connect;
 mod future;
 mod headers;
 

@@ -13,16 +13,20 @@ use crate::trace;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// The request does not ask for this upgrade: no such token in `Upgrade`, no `upgrade` in `Connection`, or not
-    /// HTTP/1.1. Status 426 (RFC 9110 §15.5.22).
+    /// The request does not ask for this upgrade: no such token in `Upgrade`, no `upgrade` in `Connection`, or neither
+    /// HTTP/1.1 nor an extended CONNECT. Status 426 (RFC 9110 §15.5.22).
     NotAnUpgrade,
+    /// An extended CONNECT for another protocol (RFC 8441 §4, RFC 9220 §3). Status 501.
+    Protocol,
     /// `Sec-WebSocket-Version` is not 13. Status 426 (RFC 6455 §4.4).
     Version,
     /// A WebSocket handshake by another method than GET. Status 405.
     Method,
-    /// `Host` is absent or there are several (RFC 6455 §4.2.1, RFC 9112 §3.2). Status 400.
+    /// `Host` is absent or there are several (RFC 6455 §4.2.1, RFC 9112 §3.2); over HTTP/2 it may stand in for
+    /// `:authority`. Status 400.
     Host,
-    /// `Sec-WebSocket-Key` is absent, there are several, or it is not 16 bytes in base64. Status 400.
+    /// `Sec-WebSocket-Key` is absent, there are several, or it is not 16 bytes in base64. Status 400. Over HTTP/2 none is
+    /// needed.
     Key,
     /// The request has a body, which would be read as the new protocol. Status 400.
     Body,
@@ -49,6 +53,7 @@ impl Rejection {
     /// The status of the refusing response.
     pub fn status(self) -> StatusCode {
         match self {
+            Self::Protocol => StatusCode::NOT_IMPLEMENTED,
             Self::NotAnUpgrade | Self::Version => StatusCode::UPGRADE_REQUIRED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Host | Self::Key | Self::Body | Self::Subprotocol => StatusCode::BAD_REQUEST,
@@ -61,6 +66,7 @@ impl Rejection {
     fn text(self) -> &'static str {
         match self {
             Self::NotAnUpgrade => "Upgrade Required",
+            Self::Protocol => "Not the protocol of this resource",
             Self::Version => "Upgrade Required: Sec-WebSocket-Version must be 13",
             Self::Method => "WebSocket handshake must be GET",
             Self::Host => "Host header absent or repeated",

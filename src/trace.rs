@@ -33,6 +33,16 @@ pub(crate) fn no_runtime() {
     event!(error, [], [], "the service was not called in a tokio runtime");
 }
 
+#[cfg(not(feature = "http2"))]
+pub(crate) fn no_http2() {
+    event!(
+        warn,
+        [],
+        [],
+        "a WebSocket over HTTP/2 is refused: upsock's feature `http2` is not enabled"
+    );
+}
+
 pub(crate) fn upgrades_not_driven(error: &impl Display) {
     event!(
         error,

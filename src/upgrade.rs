@@ -23,8 +23,9 @@ pub(crate) type OnFailed = Box<dyn FnOnce(hyper::Error) + Send>;
 /// Answers a request with an upgrade to another protocol (RFC 9110 §7.8) and runs `closure` on the bytes.
 ///
 /// `protocol` is the token in the `Upgrade` header, compared without case. Return the [`Upgrade`] from a handler below
-/// [`UpgradeLayer`]: HTTP/1.1 requests that ask for the protocol get `101`, all others are
-/// refused with `426`. The connection is closed when the future has ended. For WebSockets there is
+/// [`UpgradeLayer`]: HTTP/1.1 requests that ask for the protocol get `101`, all others are refused with `426`. The
+/// connection is closed when the future has ended. Over HTTP/2 (feature `http2`) the token is compared with the
+/// `:protocol` of an extended CONNECT (RFC 8441), which gets `200`; routers see it as CONNECT. For WebSockets there is
 #[cfg_attr(feature = "websocket", doc = "[`ws::upgrade`](crate::ws::upgrade()).")]
 #[cfg_attr(not(feature = "websocket"), doc = "`ws::upgrade`, in the feature `websocket`.")]
 ///
@@ -166,6 +167,8 @@ pub(crate) fn placeholder<B>(protocol: HeaderValue, promotion: impl Promotion, b
 
 /// Turns a placeholder into the answer to the request that `capture` is of; other responses pass.
 pub(crate) fn promote<B>(mut response: Response<B>, capture: Capture) -> Response<B> {
+    let form = capture.form;
+    let mut promoted = false;
     let placeholder = response.extensions_mut().remove();
     let rejection = response.extensions_mut().remove::<Rejection>();
     let (mut parts, body) = response.into_parts();
@@ -174,8 +177,9 @@ pub(crate) fn promote<B>(mut response: Response<B>, capture: Capture) -> Respons
             let promotion = promotion.lock().unwrap_or_else(PoisonError::into_inner).take();
             match promotion {
                 Some(promotion) if parts.status == StatusCode::UPGRADE_REQUIRED => {
-                    if let Err(rejection) = promotion.promote(capture, &mut parts) {
-                        rejection.refuse(&mut parts);
+                    match promotion.promote(capture, &mut parts) {
+                        Ok(()) => promoted = true,
+                        Err(rejection) => rejection.refuse(&mut parts),
                     }
                 }
                 // Something between the handler and us has decided otherwise.
@@ -186,6 +190,7 @@ pub(crate) fn promote<B>(mut response: Response<B>, capture: Capture) -> Respons
         (None, Some(rejection)) => rejection.refuse(&mut parts),
         (None, None) => {}
     }
+    form.apply(promoted, &mut parts);
     Response::from_parts(parts, body)
 }
 
@@ -215,7 +220,8 @@ impl Answer {
             .append(name, value.try_into().expect("a valid header value"));
     }
 
-    /// Makes the response a `101` and spawns `run`, which starts when the server has handed over the connection.
+    /// Makes the response a `101`, or the `200` of HTTP/2, and spawns `run`, which starts when the server has handed over
+    /// the connection.
     pub(crate) fn switch(
         self,
         capture: Capture,
@@ -223,6 +229,7 @@ impl Answer {
         response: &mut response::Parts,
         run: impl Start,
     ) -> Result<(), Rejection> {
+        let success = capture.success();
         let Some(on_upgrade) = capture.on_upgrade else {
             trace::no_upgrade_offered();
             return Err(Rejection::CannotUpgrade);
@@ -231,7 +238,7 @@ impl Answer {
             trace::no_runtime();
             return Err(Rejection::CannotUpgrade);
         };
-        response.status = StatusCode::SWITCHING_PROTOCOLS;
+        response.status = success;
         for name in [CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, SEC_WEBSOCKET_VERSION] {
             response.headers.remove(name);
         }

@@ -42,7 +42,7 @@ export async function startServer(binary, port) {
   const url = await Promise.race([
     new Promise((resolve) => {
       createInterface({ input: child.stdout }).on("line", (line) => {
-        const [url] = line.match(/http:\/\/\S+/) ?? [];
+        const [url] = line.match(/https?:\/\/\S+/) ?? [];
         if (url) resolve(url);
       });
     }),

@@ -69,7 +69,13 @@ impl<S: Sync> FromRequestParts<S> for Handshake {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
         match parts.extensions.get::<Self>() {
             Some(handshake) => Ok(handshake.clone()),
-            None => Self::parse(&parts.method, &parts.uri, parts.version, &parts.headers),
+            None => Self::parse(
+                &parts.method,
+                &parts.uri,
+                parts.version,
+                &parts.headers,
+                &parts.extensions,
+            ),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! WebSockets (RFC 6455): [`upgrade()`] and the [`WebSocket`] it opens.
+//! WebSockets (RFC 6455, over HTTP/2 RFC 8441): [`upgrade()`] and the [`WebSocket`] it opens.
 //!
 //! | | |
 //! |---|---|
@@ -98,9 +98,9 @@ pub use crate::{Rejection, UpgradeLayer, UpgradeService};
 /// Answers a request with a WebSocket, and runs `closure` on it.
 ///
 /// Return the [`Upgrade`] from any handler below [`UpgradeLayer`]. If the request is a valid handshake, the answer is
-/// `101`, and `closure` runs on the open socket, in a task of its own, as soon as the server has handed over the
-/// connection. If not, the answer is a refusal ([`Rejection`]), and `closure` is dropped. See the [module's
-/// example](self#example).
+/// `101` (`200` over HTTP/2), and `closure` runs on the open socket, in a task of its own, as soon as the server has
+/// handed over the connection. If not, the answer is a refusal ([`Rejection`]), and `closure` is dropped. See the
+/// [module's example](self#example).
 ///
 /// The closure's future may return `()` or a `Result<(), E>`: see [`Outcome`] for how the socket then closes. A panic
 /// closes it with 1011.

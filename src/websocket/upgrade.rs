@@ -20,8 +20,9 @@ use crate::{Io, Rejection};
 /// A handler's answer that opens a WebSocket; made by [`upgrade`](super::upgrade()).
 ///
 /// It becomes a response by [`into_response`](Self::into_response), `From`, or (feature `axum`) `IntoResponse`: a
-/// placeholder with status `426`, which [`UpgradeLayer`](crate::UpgradeLayer) turns into a `101`. Middleware between
-/// the handler and the layer sees the `426`; if it changes that status, the socket is not opened.
+/// placeholder with status `426`, which [`UpgradeLayer`](crate::UpgradeLayer) turns into a `101` (over HTTP/2, a
+/// `200`). Middleware between the handler and the layer sees the `426`; if it changes that status, the socket is not
+/// opened.
 #[must_use = "an upgrade does nothing unless a handler returns it"]
 pub struct Upgrade {
     start: Box<dyn FnOnce(WebSocket) -> Body + Send>,
@@ -151,7 +152,9 @@ impl Promotion for Upgrade {
             span,
         });
         answer.switch(capture, HeaderValue::from_static("websocket"), response, starting)?;
-        response.headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+        if let Some(accept) = accept {
+            response.headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+        }
         if let Some(header) = header {
             response.headers.insert(SEC_WEBSOCKET_PROTOCOL, header);
         }

@@ -28,6 +28,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         }
     }
 
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
     pub async fn handshake(stream: S) -> Self {
         let mut client = Self::new(stream);
         let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

@@ -7,17 +7,18 @@ mod subprotocol;
 use std::sync::Arc;
 
 use http::header::{CONNECTION, HOST, HeaderValue, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
-use http::{HeaderMap, Method, Request, Uri, Version};
+use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
 
 use crate::Rejection;
 use crate::capture::has_body;
+use crate::extended_connect::protocol;
 use crate::headers::has_token;
 
 use self::accept::Key;
 pub use self::origin::Origins;
 pub(crate) use self::subprotocol::select as select_subprotocol;
 
-/// A client's valid request to open a WebSocket (RFC 6455 §4.2.1).
+/// A client's valid request to open a WebSocket (RFC 6455 §4.2.1, over HTTP/2 RFC 8441 §5).
 ///
 /// Below [`UpgradeLayer`](crate::UpgradeLayer) each request that is one carries it in its extensions, for handlers and
 /// middleware; with the feature `axum` it is an extractor. The socket keeps it: [`WebSocket::handshake`].
@@ -33,7 +34,7 @@ pub struct Handshake(Arc<Fields>);
 // the socket is open.
 #[derive(Debug)]
 struct Fields {
-    key: Key,
+    key: Option<Key>,
     host: Box<str>,
     origin: Option<Box<str>>,
     protocols: Box<[Box<str>]>,
@@ -46,35 +47,44 @@ impl Handshake {
     /// # Errors
     /// If the request is no valid handshake.
     pub fn from_request<B>(request: &Request<B>) -> Result<Self, Rejection> {
-        Self::parse(request.method(), request.uri(), request.version(), request.headers())
+        Self::parse(
+            request.method(),
+            request.uri(),
+            request.version(),
+            request.headers(),
+            request.extensions(),
+        )
     }
 
-    pub(crate) fn parse(method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) -> Result<Self, Rejection> {
-        if version != Version::HTTP_11
-            || !has_token(headers, UPGRADE, "websocket")
-            || !has_token(headers, CONNECTION, "upgrade")
-        {
-            return Err(Rejection::NotAnUpgrade);
-        }
-        if method != Method::GET {
-            return Err(Rejection::Method);
-        }
-        if single(headers, SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-            return Err(Rejection::Version);
-        }
-        let host = single(headers, HOST).ok_or(Rejection::Host)?;
-        let key = single(headers, SEC_WEBSOCKET_KEY)
-            .and_then(Key::parse)
-            .ok_or(Rejection::Key)?;
+    pub(crate) fn parse(
+        method: &Method,
+        uri: &Uri,
+        version: Version,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Self, Rejection> {
+        // A target in absolute form overrides the header (RFC 9112 §3.2.2), and so does `:authority` (RFC 9113 §8.3.1).
+        let authority = uri.authority().map(|authority| Box::from(authority.as_str()));
+        let host = single(headers, HOST).map(lossy);
+        let key = single(headers, SEC_WEBSOCKET_KEY).and_then(Key::parse);
+        let (host, key) = match protocol(extensions) {
+            None => {
+                check_upgrade(method, version, headers)?;
+                let host = host.ok_or(Rejection::Host)?;
+                (authority.unwrap_or(host), Some(key.ok_or(Rejection::Key)?))
+            }
+            Some(protocol) => {
+                check_extended_connect(protocol, headers)?;
+                // A key is not needed, but some clients want the answer to theirs.
+                (authority.or(host).ok_or(Rejection::Host)?, key)
+            }
+        };
         if has_body(headers) {
             return Err(Rejection::Body);
         }
         Ok(Self(Arc::new(Fields {
             key,
-            // A target in absolute form overrides the header (RFC 9112 §3.2.2).
-            host: uri
-                .authority()
-                .map_or_else(|| lossy(host), |authority| authority.as_str().into()),
+            host,
             // Several make none that any policy but `any` knows.
             origin: headers
                 .get_all(ORIGIN)
@@ -96,7 +106,7 @@ impl Handshake {
         self.0.origin.as_deref()
     }
 
-    /// The server's name and port as the client knows them (`Host`).
+    /// The server's name and port as the client knows them (`Host`, or `:authority`).
     pub fn host(&self) -> &str {
         &self.0.host
     }
@@ -106,10 +116,40 @@ impl Handshake {
         self.0.version
     }
 
-    /// The value of `Sec-WebSocket-Accept`.
-    pub(crate) fn accept(&self) -> HeaderValue {
-        self.0.key.accept()
+    /// The value of `Sec-WebSocket-Accept`; none if there is no key, over HTTP/2.
+    pub(crate) fn accept(&self) -> Option<HeaderValue> {
+        self.0.key.as_ref().map(Key::accept)
     }
+}
+
+/// RFC 6455 §4.2.1.
+fn check_upgrade(method: &Method, version: Version, headers: &HeaderMap) -> Result<(), Rejection> {
+    if version != Version::HTTP_11
+        || !has_token(headers, UPGRADE, "websocket")
+        || !has_token(headers, CONNECTION, "upgrade")
+    {
+        return Err(Rejection::NotAnUpgrade);
+    }
+    if method != Method::GET {
+        return Err(Rejection::Method);
+    }
+    if single(headers, SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err(Rejection::Version);
+    }
+    Ok(())
+}
+
+/// RFC 8441 §5: proxies keep the client's spelling of the protocol, and not all clients send a version.
+fn check_extended_connect(protocol: &str, headers: &HeaderMap) -> Result<(), Rejection> {
+    if !protocol.eq_ignore_ascii_case("websocket") {
+        return Err(Rejection::Protocol);
+    }
+    if headers.contains_key(SEC_WEBSOCKET_VERSION)
+        && single(headers, SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13")
+    {
+        return Err(Rejection::Version);
+    }
+    Ok(())
 }
 
 fn single(headers: &HeaderMap, name: http::HeaderName) -> Option<&HeaderValue> {
@@ -158,7 +198,7 @@ mod tests {
     #[test]
     fn the_example_of_rfc_6455_1_3() {
         let handshake = request(|_| ()).unwrap();
-        assert_eq!(handshake.accept(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(handshake.accept().unwrap(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!((handshake.host(), handshake.origin()), ("server.example.com", None));
         assert_eq!(handshake.protocols().count(), 0);
     }
