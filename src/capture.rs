@@ -6,6 +6,7 @@ use hyper::upgrade::OnUpgrade;
 
 use crate::Rejection;
 use crate::headers::has_token;
+use crate::io::Unbox;
 #[cfg(feature = "websocket")]
 use crate::websocket::Handshake;
 
@@ -13,6 +14,8 @@ use crate::websocket::Handshake;
 pub(crate) struct Capture {
     /// hyper offers it for any HTTP/1.1 request with `Upgrade` and for any CONNECT: its presence proves nothing.
     pub(crate) on_upgrade: Option<OnUpgrade>,
+    /// Of the layer, for the transport.
+    pub(crate) unbox: Option<Unbox>,
     /// The lines of `Upgrade`, if the request may be upgraded at all.
     offered: Result<Vec<HeaderValue>, Rejection>,
     #[cfg(feature = "websocket")]
@@ -22,16 +25,16 @@ pub(crate) struct Capture {
 impl Capture {
     /// `None` for a plain request: one look at its head is all that it pays.
     #[inline]
-    pub(crate) fn take<B>(request: &mut Request<B>) -> Option<Box<Self>> {
+    pub(crate) fn take<B>(request: &mut Request<B>, unbox: Option<Unbox>) -> Option<Box<Self>> {
         if request.headers().contains_key(UPGRADE) || request.method() == Method::CONNECT {
-            Some(Box::new(Self::new(request)))
+            Some(Box::new(Self::new(request, unbox)))
         } else {
             None
         }
     }
 
     #[cold]
-    fn new<B>(request: &mut Request<B>) -> Self {
+    fn new<B>(request: &mut Request<B>, unbox: Option<Unbox>) -> Self {
         // Cloned, not removed, so that a framework's own upgrades keep working below us.
         let on_upgrade = request.extensions().get::<OnUpgrade>().cloned();
         let offered = check(request.method(), request.version(), request.headers())
@@ -44,6 +47,7 @@ impl Capture {
         }
         Self {
             on_upgrade,
+            unbox,
             offered,
             #[cfg(feature = "websocket")]
             handshake,

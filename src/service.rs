@@ -4,6 +4,7 @@ use http::{Request, Response};
 
 use crate::capture::Capture;
 use crate::future::ResponseFuture;
+use crate::io::Unbox;
 
 /// A service whose handlers can upgrade connections; made by [`UpgradeLayer`](crate::UpgradeLayer).
 ///
@@ -12,12 +13,17 @@ use crate::future::ResponseFuture;
 #[derive(Clone, Debug)]
 pub struct UpgradeService<S> {
     inner: S,
+    unbox: Option<Unbox>,
 }
 
 impl<S> UpgradeService<S> {
     /// Wraps a service.
     pub fn new(inner: S) -> Self {
-        Self { inner }
+        Self::with(inner, None)
+    }
+
+    pub(crate) fn with(inner: S, unbox: Option<Unbox>) -> Self {
+        Self { inner, unbox }
     }
 }
 
@@ -36,7 +42,7 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let capture = Capture::take(&mut request);
+        let capture = Capture::take(&mut request, self.unbox);
         ResponseFuture::new(self.inner.call(request), capture)
     }
 }
@@ -51,7 +57,7 @@ where
 
     #[inline]
     fn call(&self, mut request: Request<ReqBody>) -> Self::Future {
-        let capture = Capture::take(&mut request);
+        let capture = Capture::take(&mut request, self.unbox);
         ResponseFuture::new(self.inner.call(request), capture)
     }
 }

@@ -15,6 +15,7 @@ use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 
 use crate::capture::Capture;
+use crate::io::Unbox;
 use crate::trace::error;
 use crate::{Io, Rejection, rejection};
 
@@ -172,7 +173,7 @@ pub(crate) fn promote<B>(mut response: Response<B>, capture: Capture) -> Respons
 
 /// Capture and promotion in one, without a service between them.
 pub(crate) fn respond<B, R>(response: Response<R>, request: &mut Request<B>) -> Response<R> {
-    match Capture::take(request) {
+    match Capture::take(request, None) {
         Some(capture) => promote(response, *capture),
         None => response,
     }
@@ -229,6 +230,7 @@ impl Answer {
         response.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         runtime.spawn(Switch::Waiting {
             on_upgrade,
+            unbox: capture.unbox,
             run: Some(run),
             on_failed: self.on_failed,
         });
@@ -243,6 +245,7 @@ pin_project! {
     enum Switch<Fut> {
         Waiting {
             on_upgrade: OnUpgrade,
+            unbox: Option<Unbox>,
             run: Option<Box<dyn FnOnce(Io) -> Fut + Send>>,
             on_failed: Option<OnFailed>,
         },
@@ -262,6 +265,7 @@ impl<Fut: Future<Output = ()>> Future for Switch<Fut> {
                 SwitchProj::Running { future } => return future.poll(cx),
                 SwitchProj::Waiting {
                     on_upgrade,
+                    unbox,
                     run,
                     on_failed,
                 } => match ready!(Pin::new(on_upgrade).poll(cx)) {
@@ -269,9 +273,8 @@ impl<Fut: Future<Output = ()>> Future for Switch<Fut> {
                         let Some(run) = run.take() else {
                             return Poll::Ready(());
                         };
-                        self.set(Self::Running {
-                            future: run(Io::from(upgraded)),
-                        });
+                        let future = run(Io::from_upgraded(upgraded, *unbox));
+                        self.set(Self::Running { future });
                     }
                     Err(error) => {
                         if error.is_user() {
