@@ -5,6 +5,7 @@ use http::{HeaderMap, Method, Request, Version};
 use hyper::upgrade::OnUpgrade;
 
 use crate::Rejection;
+use crate::handover::Handover;
 use crate::headers::has_token;
 use crate::io::Unbox;
 #[cfg(feature = "websocket")]
@@ -12,10 +13,7 @@ use crate::websocket::Handshake;
 
 #[derive(Debug)]
 pub(crate) struct Capture {
-    /// hyper offers it for any HTTP/1.1 request with `Upgrade` and for any CONNECT: its presence proves nothing.
-    pub(crate) on_upgrade: Option<OnUpgrade>,
-    /// Of the layer, for the transport.
-    pub(crate) unbox: Option<Unbox>,
+    pub(crate) handover: Option<Handover>,
     /// The lines of `Upgrade`, if the request may be upgraded at all.
     offered: Result<Vec<HeaderValue>, Rejection>,
     #[cfg(feature = "websocket")]
@@ -26,32 +24,43 @@ impl Capture {
     /// `None` for a plain request: one look at its head is all that it pays.
     #[inline]
     pub(crate) fn take<B>(request: &mut Request<B>, unbox: Option<Unbox>) -> Option<Box<Self>> {
-        if request.headers().contains_key(UPGRADE) || request.method() == Method::CONNECT {
-            Some(Box::new(Self::new(request, unbox)))
+        if asks(request) {
+            Some(Box::new(Self::from_hyper(request, unbox)))
         } else {
             None
         }
     }
 
     #[cold]
-    fn new<B>(request: &mut Request<B>, unbox: Option<Unbox>) -> Self {
+    fn from_hyper<B>(request: &mut Request<B>, unbox: Option<Unbox>) -> Self {
         // Cloned, not removed, so that a framework's own upgrades keep working below us.
         let on_upgrade = request.extensions().get::<OnUpgrade>().cloned();
-        let offered = check(request.method(), request.version(), request.headers())
-            .map(|()| request.headers().get_all(UPGRADE).iter().cloned().collect());
+        let capture = Self::new(
+            request,
+            on_upgrade.map(|on_upgrade| Handover::Hyper { on_upgrade, unbox }),
+        );
         #[cfg(feature = "websocket")]
-        let handshake = Handshake::from_request(request);
-        #[cfg(feature = "websocket")]
-        if let Ok(handshake) = &handshake {
+        if let Ok(handshake) = &capture.handshake {
             request.extensions_mut().insert(handshake.clone());
         }
+        capture
+    }
+
+    fn new<B>(request: &Request<B>, handover: Option<Handover>) -> Self {
+        let offered = check(request.method(), request.version(), request.headers())
+            .map(|()| request.headers().get_all(UPGRADE).iter().cloned().collect());
         Self {
-            on_upgrade,
-            unbox,
+            handover,
             offered,
             #[cfg(feature = "websocket")]
-            handshake,
+            handshake: Handshake::from_request(request),
         }
+    }
+
+    /// The same of a request that did not come through hyper, and whose connection comes by `handover`.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn of<B>(request: &Request<B>, handover: Handover) -> Option<Self> {
+        asks(request).then(|| Self::new(request, Some(handover)))
     }
 
     /// Whether the request asks for this protocol.
@@ -66,6 +75,12 @@ impl Capture {
             Err(Rejection::NotAnUpgrade)
         }
     }
+}
+
+/// Whether a request asks for an upgrade at all.
+#[inline]
+fn asks<B>(request: &Request<B>) -> bool {
+    request.headers().contains_key(UPGRADE) || request.method() == Method::CONNECT
 }
 
 /// What any HTTP/1.1 upgrade needs (RFC 9110 §7.8).

@@ -10,6 +10,7 @@ mod service;
 
 mod capture;
 mod future;
+mod handover;
 mod headers;
 
 mod rejection;

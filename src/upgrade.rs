@@ -11,11 +11,10 @@ use http::header::{
     UPGRADE,
 };
 use http::{HeaderMap, Request, Response, StatusCode, response};
-use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 
 use crate::capture::Capture;
-use crate::io::Unbox;
+use crate::handover::{Failed, Handover};
 use crate::trace::error;
 use crate::{Io, Rejection, rejection};
 
@@ -208,10 +207,10 @@ impl Answer {
     where
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let Some(on_upgrade) = capture.on_upgrade else {
+        let Some(handover) = capture.handover else {
             error!(
-                "the server does not offer to upgrade this connection: with hyper, call `with_upgrades` on the \
-                 connection or use `serve_connection_with_upgrades`"
+                "there is no `hyper::upgrade::OnUpgrade` in the request's extensions: the server is none of hyper's, \
+                 or what is around `UpgradeLayer` has taken it out or dropped the extensions"
             );
             return Err(Rejection::CannotUpgrade);
         };
@@ -229,8 +228,7 @@ impl Answer {
         response.headers.insert(UPGRADE, protocol);
         response.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         runtime.spawn(Switch::Waiting {
-            on_upgrade,
-            unbox: capture.unbox,
+            handover,
             run: Some(run),
             on_failed: self.on_failed,
         });
@@ -244,8 +242,7 @@ pin_project! {
     #[project = SwitchProj]
     enum Switch<Fut> {
         Waiting {
-            on_upgrade: OnUpgrade,
-            unbox: Option<Unbox>,
+            handover: Handover,
             run: Option<Box<dyn FnOnce(Io) -> Fut + Send>>,
             on_failed: Option<OnFailed>,
         },
@@ -264,19 +261,18 @@ impl<Fut: Future<Output = ()>> Future for Switch<Fut> {
             match self.as_mut().project() {
                 SwitchProj::Running { future } => return future.poll(cx),
                 SwitchProj::Waiting {
-                    on_upgrade,
-                    unbox,
+                    handover,
                     run,
                     on_failed,
-                } => match ready!(Pin::new(on_upgrade).poll(cx)) {
-                    Ok(upgraded) => {
+                } => match ready!(Pin::new(handover).poll(cx)) {
+                    Ok(io) => {
                         let Some(run) = run.take() else {
                             return Poll::Ready(());
                         };
-                        let future = run(Io::from_upgraded(upgraded, *unbox));
+                        let future = run(io);
                         self.set(Self::Running { future });
                     }
-                    Err(error) => {
+                    Err(Failed::Hyper(error)) => {
                         if error.is_user() {
                             error!(
                                 %error,
@@ -287,6 +283,10 @@ impl<Fut: Future<Output = ()>> Future for Switch<Fut> {
                         if let Some(on_failed) = on_failed.take() {
                             on_failed(error);
                         }
+                        return Poll::Ready(());
+                    }
+                    Err(Failed::Other(error)) => {
+                        error!(%error, "the server did not hand over the connection");
                         return Poll::Ready(());
                     }
                 },

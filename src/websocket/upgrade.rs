@@ -1,10 +1,12 @@
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION};
 use http::{Request, Response, response};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::handshake::select_subprotocol;
 use super::link::Link;
@@ -12,6 +14,7 @@ use super::outcome::{IntoResult, Outcome};
 use super::session::{Body, Session};
 use super::{Config, Error, Origins, WebSocket};
 use crate::capture::Capture;
+use crate::handover::Handover;
 use crate::trace::error;
 use crate::upgrade::{self, Answer, Promotion};
 use crate::{Io, Rejection};
@@ -108,6 +111,40 @@ impl Upgrade {
     /// Answers `request` at once, in a server that has no [`UpgradeLayer`](crate::UpgradeLayer).
     pub fn respond_to<B, R: Default>(self, request: &mut Request<B>) -> Response<R> {
         upgrade::respond(self.into_response(), request)
+    }
+
+    /// Answers `request` at once, in a server that is not built on hyper 1, or hides that it is.
+    ///
+    /// It does what the layer does: the head of the response is the `101`, or the refusal. With the `101`, `io` is
+    /// awaited: the byte stream of the connection, that begins behind the head of the request and ends the
+    /// connection when it is shut down. If it fails, the closure is dropped, with an error event.
+    ///
+    /// ```
+    /// # use http::{Request, Response};
+    /// # use upsock::ws;
+    /// # fn send_head(_: Response<()>) {}
+    /// # async fn serve(request: Request<()>, stream: tokio::net::TcpStream) {
+    /// let upgrade = ws::upgrade(|mut socket| async move { socket.send("hello".into()).await });
+    /// let head: Response<()> = upgrade.respond_over(&request, async { Ok(stream) });
+    /// send_head(head);
+    /// # }
+    /// ```
+    ///
+    /// `frameworks/` in the repository shows it in whole servers.
+    pub fn respond_over<B, R, T>(
+        self,
+        request: &Request<B>,
+        io: impl Future<Output = io::Result<T>> + Send + 'static,
+    ) -> Response<R>
+    where
+        R: Default,
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let response = self.into_response();
+        match Capture::of(request, Handover::other(io)) {
+            Some(capture) => upgrade::promote(response, capture),
+            None => response,
+        }
     }
 }
 
