@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 
 use crate::capture::Capture;
 use crate::handover::{Failed, Handover};
-use crate::trace::error;
+use crate::trace::{error, warn};
 use crate::{Io, Rejection, rejection};
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -165,9 +165,19 @@ pub(crate) fn promote<B>(mut response: Response<B>, capture: Capture) -> Respons
         }
         // The handler has refused by itself.
         (None, Some(rejection)) => rejection.refuse(&mut parts),
+        (None, None) if is_placeholder(&parts, &capture) => warn!(
+            "a connection is not upgraded: the response's extensions, which carry the upgrade, were lost between the \
+             handler and `UpgradeLayer`"
+        ),
         (None, None) => {}
     }
     Response::from_parts(parts, body)
+}
+
+/// Whether this looks like a placeholder of ours, for what the request asks for.
+fn is_placeholder(response: &response::Parts, capture: &Capture) -> bool {
+    let protocol = response.headers.get(UPGRADE).and_then(|value| value.to_str().ok());
+    response.status == StatusCode::UPGRADE_REQUIRED && protocol.is_some_and(|protocol| capture.offers(protocol).is_ok())
 }
 
 /// Capture and promotion in one, without a service between them.
@@ -209,8 +219,9 @@ impl Answer {
     {
         let Some(handover) = capture.handover else {
             error!(
-                "there is no `hyper::upgrade::OnUpgrade` in the request's extensions: the server is none of hyper's, \
-                 or what is around `UpgradeLayer` has taken it out or dropped the extensions"
+                "there is nothing to upgrade: the request's extensions have no `hyper::upgrade::OnUpgrade`. Put \
+                 `UpgradeLayer` directly around what hyper's connection serves `with_upgrades`: something between has \
+                 taken it out. If the framework hides it, use `ws::Upgrade::respond_over`"
             );
             return Err(Rejection::CannotUpgrade);
         };
