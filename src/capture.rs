@@ -7,6 +7,7 @@ use http::{HeaderMap, Method, Request, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 
 use crate::extended_connect::{Form, protocol};
+use crate::handover::Handover;
 use crate::headers::has_token;
 #[cfg(not(feature = "http2"))]
 use crate::trace;
@@ -16,8 +17,7 @@ use crate::{Rejection, UpgradeLayer};
 
 #[derive(Debug)]
 pub(crate) struct Capture {
-    /// hyper offers it for any HTTP/1.1 request with `Upgrade` and for any CONNECT: its presence proves nothing.
-    pub(crate) on_upgrade: Option<OnUpgrade>,
+    pub(crate) handover: Option<Handover>,
     /// If the request may be upgraded at all.
     offered: Result<Offer, Rejection>,
     pub(crate) form: Form,
@@ -42,43 +42,59 @@ impl Capture {
     /// A WebSocket's extended CONNECT becomes a GET for whoever sees it next, unless it is to keep its method.
     #[inline]
     pub(crate) fn take<B>(request: &mut Request<B>, layer: &UpgradeLayer) -> Option<Box<Self>> {
-        if request.headers().contains_key(UPGRADE) || request.method() == Method::CONNECT {
-            Some(Box::new(Self::new(request, layer)))
+        if asks(request) {
+            Some(Box::new(Self::from_hyper(request, layer)))
         } else {
             None
         }
     }
 
     #[cold]
-    fn new<B>(request: &mut Request<B>, layer: &UpgradeLayer) -> Self {
+    fn from_hyper<B>(request: &mut Request<B>, layer: &UpgradeLayer) -> Self {
         // Cloned, not removed, so that a framework's own upgrades keep working below us.
         let on_upgrade = request.extensions().get::<OnUpgrade>().cloned();
-        let offered = Offer::parse(request);
+        let unbox = layer.unbox;
+        let handover = on_upgrade.map(|on_upgrade| Handover::Hyper { on_upgrade, unbox });
+        let shown_as_get = request.method() == Method::CONNECT
+            && !layer.keep_connect_method
+            && protocol(request.extensions()).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"));
+        let capture = Self::new(request, handover, Form::new(request.version(), shown_as_get), layer);
         #[cfg(not(feature = "http2"))]
         if request.version() == Version::HTTP_2 && request.headers().contains_key(SEC_WEBSOCKET_VERSION) {
             trace::no_http2();
         }
         #[cfg(feature = "websocket")]
-        let handshake = Handshake::from_request(request);
-        #[cfg(feature = "websocket")]
-        if let Ok(handshake) = &handshake {
+        if let Ok(handshake) = &capture.handshake {
             request.extensions_mut().insert(handshake.clone());
         }
-        let shown_as_get = request.method() == Method::CONNECT
-            && !layer.keep_connect_method
-            && protocol(request.extensions()).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"));
         if shown_as_get {
             *request.method_mut() = Method::GET;
         }
+        capture
+    }
+
+    fn new<B>(
+        request: &Request<B>,
+        handover: Option<Handover>,
+        form: Form,
+        #[cfg_attr(not(feature = "websocket"), allow(unused_variables))] layer: &UpgradeLayer,
+    ) -> Self {
         Self {
-            on_upgrade,
-            offered,
-            form: Form::new(request.version(), shown_as_get),
+            handover,
+            offered: Offer::parse(request),
+            form,
             #[cfg(feature = "websocket")]
-            handshake,
+            handshake: Handshake::from_request(request),
             #[cfg(feature = "websocket")]
             sockets: layer.sockets(),
         }
+    }
+
+    /// The same of a request that did not come through hyper, and whose connection comes by `handover`.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn of<B>(request: &Request<B>, handover: Handover) -> Option<Self> {
+        let form = Form::new(request.version(), false);
+        asks(request).then(|| Self::new(request, Some(handover), form, &UpgradeLayer::none()))
     }
 
     /// Whether the request asks for this protocol.
@@ -107,6 +123,12 @@ impl Capture {
             _ => StatusCode::SWITCHING_PROTOCOLS,
         }
     }
+}
+
+/// Whether a request asks for an upgrade at all.
+#[inline]
+fn asks<B>(request: &Request<B>) -> bool {
+    request.headers().contains_key(UPGRADE) || request.method() == Method::CONNECT
 }
 
 impl Offer {

@@ -1,3 +1,4 @@
+use std::any::type_name;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,7 +13,8 @@ use tokio::net::TcpStream;
 
 /// The byte stream of an upgraded connection.
 ///
-/// It begins with the first byte after the request, also if that byte came together with it.
+/// It begins with the first byte after the request, also if that byte came together with it. Its `Debug` output names
+/// the type of the transport.
 pub struct Io {
     kind: Kind,
     /// What came together with the request; boxed, because it is rare and then soon gone.
@@ -31,9 +33,16 @@ enum Kind {
 /// in hyper for a peer that does not read.
 const PIECE: usize = 16 << 10;
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
+    fn name(&self) -> &'static str {
+        type_name::<Self>()
+    }
+}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Takes a transport whose type is known out of hyper's box.
+pub(crate) type Unbox = fn(Upgraded) -> Result<Io, Upgraded>;
 
 impl Io {
     /// Any byte stream, such as one half of [`tokio::io::duplex`]: to test a closure without a server.
@@ -44,34 +53,67 @@ impl Io {
         }
     }
 
-    fn tcp(stream: TokioIo<TcpStream>, early: Bytes) -> Self {
+    /// `unbox` knows the server's transport, if it is none that we know.
+    pub(crate) fn from_upgraded(upgraded: Upgraded, unbox: Option<Unbox>) -> Self {
+        let upgraded = match take_out(upgraded) {
+            Ok((stream, early)) => return Self::taken(Kind::Tcp(stream), early),
+            Err(upgraded) => upgraded,
+        };
+        let upgraded = match unbox {
+            Some(unbox) => match unbox(upgraded) {
+                Ok(io) => return io,
+                Err(upgraded) => upgraded,
+            },
+            None => upgraded,
+        };
+        Self::taken(Kind::Upgraded(Box::new(TokioIo::new(upgraded))), Bytes::new())
+    }
+
+    /// An [`Unbox`] for transports of type `T`.
+    pub(crate) fn unbox<T>(upgraded: Upgraded) -> Result<Self, Upgraded>
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let (stream, early) = take_out::<T>(upgraded)?;
+        Ok(Self::taken(Kind::Other(Box::new(stream)), early))
+    }
+
+    fn taken(kind: Kind, early: Bytes) -> Self {
         Self {
-            kind: Kind::Tcp(stream.into_inner()),
+            kind,
             early: (!early.is_empty()).then(|| Box::new(early)),
         }
     }
 }
 
+/// A stream of this type, and what hyper has read from it beyond the request.
+fn take_out<T>(upgraded: Upgraded) -> Result<(T, Bytes), Upgraded>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let upgraded = match upgraded.downcast::<TokioIo<T>>() {
+        Ok(parts) => return Ok((parts.io.into_inner(), parts.read_buf)),
+        Err(upgraded) => upgraded,
+    };
+    // hyper-util's auto server, and so `axum::serve`, wraps the stream once more.
+    let parts = auto::upgrade::downcast::<TokioIo<T>>(upgraded)?;
+    Ok((parts.io.into_inner(), parts.read_buf))
+}
+
 impl From<Upgraded> for Io {
     fn from(upgraded: Upgraded) -> Self {
-        let upgraded = match upgraded.downcast() {
-            Ok(parts) => return Self::tcp(parts.io, parts.read_buf),
-            Err(upgraded) => upgraded,
-        };
-        // hyper-util's auto server, and so `axum::serve`, wraps the stream once more.
-        match auto::upgrade::downcast(upgraded) {
-            Ok(parts) => Self::tcp(parts.io, parts.read_buf),
-            Err(upgraded) => Self {
-                kind: Kind::Upgraded(Box::new(TokioIo::new(upgraded))),
-                early: None,
-            },
-        }
+        Self::from_upgraded(upgraded, None)
     }
 }
 
 impl fmt::Debug for Io {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Io").finish_non_exhaustive()
+        let transport = match &self.kind {
+            Kind::Tcp(_) => type_name::<TcpStream>(),
+            Kind::Upgraded(_) => type_name::<Upgraded>(),
+            Kind::Other(stream) => (**stream).name(),
+        };
+        f.debug_struct("Io").field("transport", &transport).finish()
     }
 }
 

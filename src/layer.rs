@@ -1,8 +1,10 @@
+use tokio::io::{AsyncRead, AsyncWrite};
 use tower_layer::Layer;
 
-use crate::UpgradeService;
+use crate::io::Unbox;
 #[cfg(feature = "websocket")]
 use crate::websocket::Sockets;
+use crate::{Io, UpgradeService};
 
 /// Wraps services so that their handlers can upgrade connections.
 ///
@@ -21,6 +23,7 @@ use crate::websocket::Sockets;
 #[non_exhaustive]
 pub struct UpgradeLayer {
     pub(crate) keep_connect_method: bool,
+    pub(crate) unbox: Option<Unbox>,
     #[cfg(feature = "websocket")]
     pub(crate) sockets: Sockets,
 }
@@ -35,6 +38,7 @@ impl UpgradeLayer {
     pub(crate) fn none() -> Self {
         Self {
             keep_connect_method: true,
+            unbox: None,
             #[cfg(feature = "websocket")]
             sockets: Sockets::outside(),
         }
@@ -47,8 +51,25 @@ impl UpgradeLayer {
     /// `any(handler)` for routes over both versions. An ordinary page must then refuse CONNECT by itself: a success
     /// would tell the client that its WebSocket is open.
     #[cfg(feature = "http2")]
+    #[must_use]
     pub fn keep_connect_method(mut self) -> Self {
         self.keep_connect_method = true;
+        self
+    }
+
+    /// Names the server's transport, if it is not a plain [`TcpStream`](tokio::net::TcpStream): such as
+    /// `transport::<TlsStream<TcpStream>>()`, with `tokio_rustls::server::TlsStream`.
+    ///
+    /// hyper hands over a connection in a box with layers of its own. A stream whose type is known is taken out of it,
+    /// with no byte lost: that saves their time at each wake-up. It works for servers that give hyper, or hyper-util's
+    /// server, a `TokioIo<T>`, as `axum::serve` does with the stream of its listener. Connections of any other type
+    /// work too, in the box. Of several calls the last counts.
+    #[must_use]
+    pub fn transport<T>(mut self) -> Self
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.unbox = Some(Io::unbox::<T>);
         self
     }
 
@@ -67,6 +88,7 @@ impl UpgradeLayer {
     ///
     /// A socket counts from the promotion until its session has ended, with its closure. Default: any number.
     #[cfg(feature = "websocket")]
+    #[must_use]
     pub fn max_sockets(self, max: usize) -> Self {
         self.sockets.registry().set_max_sockets(max);
         self

@@ -11,6 +11,7 @@ mod service;
 mod capture;
 mod extended_connect;
 mod future;
+mod handover;
 mod headers;
 
 mod rejection;

@@ -19,13 +19,24 @@ macro_rules! event {
     }};
 }
 
-pub(crate) fn no_upgrade_offered() {
+pub(crate) fn nothing_to_upgrade() {
     event!(
         error,
         [],
         [],
-        "the server does not offer to upgrade this connection: with hyper, call `with_upgrades` on the connection or \
-         use `serve_connection_with_upgrades`"
+        "there is nothing to upgrade: the request's extensions have no `hyper::upgrade::OnUpgrade`. Put `UpgradeLayer` \
+         directly around what hyper's connection serves `with_upgrades`: something between has taken it out. If the \
+         framework hides it, use `ws::Upgrade::respond_over`"
+    );
+}
+
+pub(crate) fn extensions_lost() {
+    event!(
+        warn,
+        [],
+        [],
+        "a connection is not upgraded: the response's extensions, which carry the upgrade, were lost between the handler \
+         and `UpgradeLayer`"
     );
 }
 

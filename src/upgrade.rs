@@ -11,10 +11,10 @@ use http::header::{
     UPGRADE,
 };
 use http::{HeaderMap, Request, Response, StatusCode, response};
-use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 
 use crate::capture::Capture;
+use crate::handover::{Failed, Handover};
 use crate::{Io, Rejection, UpgradeLayer, rejection, trace};
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -188,10 +188,17 @@ pub(crate) fn promote<B>(mut response: Response<B>, capture: Capture) -> Respons
         }
         // The handler has refused by itself.
         (None, Some(rejection)) => rejection.refuse(&mut parts),
+        (None, None) if is_placeholder(&parts, &capture) => trace::extensions_lost(),
         (None, None) => {}
     }
     form.apply(promoted, &mut parts);
     Response::from_parts(parts, body)
+}
+
+/// Whether this looks like a placeholder of ours, for what the request asks for.
+fn is_placeholder(response: &response::Parts, capture: &Capture) -> bool {
+    let protocol = response.headers.get(UPGRADE).and_then(|value| value.to_str().ok());
+    response.status == StatusCode::UPGRADE_REQUIRED && protocol.is_some_and(|protocol| capture.offers(protocol).is_ok())
 }
 
 /// Capture and promotion in one, without a service between them.
@@ -230,8 +237,8 @@ impl Answer {
         run: impl Start,
     ) -> Result<(), Rejection> {
         let success = capture.success();
-        let Some(on_upgrade) = capture.on_upgrade else {
-            trace::no_upgrade_offered();
+        let Some(handover) = capture.handover else {
+            trace::nothing_to_upgrade();
             return Err(Rejection::CannotUpgrade);
         };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
@@ -248,7 +255,7 @@ impl Answer {
         response.headers.insert(UPGRADE, protocol);
         response.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         runtime.spawn(Switch::Waiting {
-            on_upgrade,
+            handover,
             run: Some(run),
             on_failed: self.on_failed,
         });
@@ -262,7 +269,7 @@ pin_project! {
     #[project = SwitchProj]
     enum Switch<S: Start> {
         Waiting {
-            on_upgrade: OnUpgrade,
+            handover: Handover,
             run: Option<S>,
             on_failed: Option<OnFailed>,
         },
@@ -281,20 +288,19 @@ impl<S: Start> Future for Switch<S> {
             match self.as_mut().project() {
                 SwitchProj::Running { future } => return future.poll(cx),
                 SwitchProj::Waiting {
-                    on_upgrade,
+                    handover,
                     run,
                     on_failed,
-                } => match Pin::new(on_upgrade).poll(cx) {
+                } => match Pin::new(handover).poll(cx) {
                     Poll::Pending => return run.as_mut().map_or(Poll::Ready(()), |run| run.poll_expired(cx)),
-                    Poll::Ready(Ok(upgraded)) => {
+                    Poll::Ready(Ok(io)) => {
                         let Some(run) = run.take() else {
                             return Poll::Ready(());
                         };
-                        self.set(Self::Running {
-                            future: run.start(Io::from(upgraded)),
-                        });
+                        let future = run.start(io);
+                        self.set(Self::Running { future });
                     }
-                    Poll::Ready(Err(error)) => {
+                    Poll::Ready(Err(Failed::Hyper(error))) => {
                         if error.is_user() {
                             trace::upgrades_not_driven(&error);
                         } else {
@@ -303,6 +309,10 @@ impl<S: Start> Future for Switch<S> {
                         if let Some(on_failed) = on_failed.take() {
                             on_failed(error);
                         }
+                        return Poll::Ready(());
+                    }
+                    Poll::Ready(Err(Failed::Other(error))) => {
+                        trace::upgrade_failed(&error);
                         return Poll::Ready(());
                     }
                 },

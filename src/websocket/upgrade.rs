@@ -1,18 +1,21 @@
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::header::{HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION};
 use http::{Request, Response, response};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::handshake::select_subprotocol;
 use super::outcome::{IntoResult, Outcome};
 use super::registry::Member;
 use super::session::{Body, Session};
-use super::{Config, Error, Handshake, Origins, WebSocket};
+use super::{Config, Error, Handshake, Origins, Sockets, WebSocket};
 use crate::capture::Capture;
+use crate::handover::Handover;
 use crate::trace::{self, Instrumented, Span};
 use crate::upgrade::{self, Answer, Promotion, Start};
 use crate::{Io, Rejection};
@@ -30,6 +33,7 @@ pub struct Upgrade {
     origins: Origins,
     protocols: Vec<String>,
     answer: Answer,
+    sockets: Option<Sockets>,
     /// The request's, in which the session runs.
     span: Span,
 }
@@ -50,6 +54,7 @@ impl Upgrade {
             origins: Origins::default(),
             protocols: Vec::new(),
             answer: Answer::default(),
+            sockets: None,
             span: Span::current(),
         }
     }
@@ -88,6 +93,13 @@ impl Upgrade {
         self
     }
 
+    /// Counts the socket among these, instead of the layer's: for a server that has none. Their
+    /// [`max_sockets`](crate::UpgradeLayer::max_sockets) and [`shutdown`](Sockets::shutdown) then hold for it.
+    pub fn sockets(mut self, sockets: &Sockets) -> Self {
+        self.sockets = Some(sockets.clone());
+        self
+    }
+
     /// Called if the server does not hand over the connection after the `101`.
     ///
     /// The usual reason is a server that does not drive upgrades: with hyper, call `with_upgrades` on the connection
@@ -114,6 +126,40 @@ impl Upgrade {
     pub fn respond_to<B, R: Default>(self, request: &mut Request<B>) -> Response<R> {
         upgrade::respond(self.into_response(), request)
     }
+
+    /// Answers `request` at once, in a server that is not built on hyper 1, or hides that it is.
+    ///
+    /// It does what the layer does: the head of the response is the `101`, or the refusal. With the `101`, `io` is
+    /// awaited: the byte stream of the connection, that begins behind the head of the request and ends the
+    /// connection when it is shut down. If it fails, the closure is dropped, with an error event.
+    ///
+    /// ```
+    /// # use http::{Request, Response};
+    /// # use upsock::ws;
+    /// # fn send_head(_: Response<()>) {}
+    /// # async fn serve(request: Request<()>, stream: tokio::net::TcpStream) {
+    /// let upgrade = ws::upgrade(|mut socket| async move { socket.send("hello".into()).await });
+    /// let head: Response<()> = upgrade.respond_over(&request, async { Ok(stream) });
+    /// send_head(head);
+    /// # }
+    /// ```
+    ///
+    /// `frameworks/` in the repository shows it in whole servers.
+    pub fn respond_over<B, R, T>(
+        self,
+        request: &Request<B>,
+        io: impl Future<Output = io::Result<T>> + Send + 'static,
+    ) -> Response<R>
+    where
+        R: Default,
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let response = self.into_response();
+        match Capture::of(request, Handover::other(io)) {
+            Some(capture) => upgrade::promote(response, capture),
+            None => response,
+        }
+    }
 }
 
 impl<B: Default> From<Upgrade> for Response<B> {
@@ -130,13 +176,14 @@ impl Promotion for Upgrade {
             origins,
             protocols,
             answer,
+            sockets,
             span,
         } = *self;
         let handshake = std::mem::replace(&mut capture.handshake, Err(Rejection::NotAnUpgrade))?;
         if !origins.allow(&handshake) {
             return Err(Rejection::Origin);
         }
-        let member = capture.sockets.registry().admit(&config)?;
+        let member = sockets.as_ref().unwrap_or(&capture.sockets).registry().admit(&config)?;
         let expires = member.expires_after(config.write_deadline);
         let accept = handshake.accept();
         let (header, protocol) = select_subprotocol(&protocols, &handshake)

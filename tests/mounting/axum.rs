@@ -216,6 +216,53 @@ async fn an_upgrade_is_a_part_of_responses_as_others_are() {
     assert_eq!(ask(server, &Head::handshake("/other")).await.status, 403);
 }
 
+/// A status is the handler's own decision, and so a veto; what it adds besides is in the answer.
+#[tokio::test]
+async fn a_status_before_an_upgrade_is_a_veto() {
+    let upgrade = async || (StatusCode::ACCEPTED, [("x-one", "1")], ws::upgrade(echo));
+    let server = serve_layered(Router::new().route("/", get(upgrade))).await;
+    let answer = ask(server, &Head::handshake("/")).await;
+    assert_eq!((answer.status, answer.header("x-one")), (202, Some("1")));
+    assert_eq!(answer.header("sec-websocket-accept"), None);
+    assert!(answer.lists("connection", "close"));
+}
+
+/// What `Router::layer` does not cover, and the layer around the router does.
+#[tokio::test]
+async fn a_layer_of_a_router_covers_what_was_there_before_it() {
+    async fn sees(request: Request, next: Next) -> Response {
+        let seen = request.extensions().get::<Handshake>().is_some();
+        ([("x-sees", seen.to_string())], next.run(request).await).into_response()
+    }
+    let late = get(async || ws::upgrade(echo));
+    let within = router()
+        .layer(UpgradeLayer::new())
+        .layer(from_fn(sees))
+        .route("/late", late.clone());
+    let around = router().layer(from_fn(sees)).route("/late", late);
+    for (server, seen, status) in [
+        (serve(within).await, "false", 426),
+        (serve_layered(around).await, "true", 101),
+    ] {
+        let answer = ask(server, &Head::handshake("/")).await;
+        assert_eq!((answer.status, answer.header("x-sees")), (101, Some(seen)));
+        assert_eq!(ask(server, &Head::handshake("/late")).await.status, status);
+    }
+}
+
+/// The method is routed outside of `Router::layer`: what is refused there is axum's answer.
+#[tokio::test]
+async fn a_method_that_a_route_has_not_is_refused_by_axum() {
+    let app = || Router::new().route("/", get(async || ws::upgrade(echo)));
+    for server in [
+        serve(app().layer(UpgradeLayer::new())).await,
+        serve_layered(app()).await,
+    ] {
+        let answer = ask(server, &Head::handshake("/").line("POST / HTTP/1.1")).await;
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET,HEAD")));
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_has_one_line_of_plain_text() {
     let server = serve_layered(router()).await;

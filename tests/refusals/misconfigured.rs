@@ -118,3 +118,25 @@ async fn a_server_that_forgot_with_upgrades_is_reported() {
         assert!(event.contains("ERROR") && event.contains("`with_upgrades`"), "{event}");
     }
 }
+
+/// A framework that makes a response anew; only the log can tell.
+#[tokio::test]
+async fn a_response_that_has_lost_its_extensions_is_reported() {
+    #[cfg(feature = "tracing")]
+    let log = Log::start();
+    let server = serve(UpgradeLayer::new().layer(service(|_| {
+        let mut response: Response<Full<Bytes>> = ws::upgrade(echo).into();
+        response.extensions_mut().clear();
+        response
+    })))
+    .await;
+    let answer = ask(server, &handshake()).await;
+    assert_eq!((answer.status, answer.header("upgrade")), (426, Some("websocket")));
+    // Not asked to upgrade, there is nothing to complain of.
+    assert_eq!(ask(server, &Head::get("/")).await.status, 426);
+    #[cfg(feature = "tracing")]
+    {
+        let event = log.event();
+        assert!(event.contains("WARN") && event.contains("extensions"), "{event}");
+    }
+}

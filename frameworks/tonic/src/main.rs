@@ -1,0 +1,38 @@
+//! tonic 0.14: its routes are an axum router, to which a WebSocket is one route more. `axum::serve` drives upgrades and
+//! speaks HTTP/1.1 and HTTP/2; tonic's own `Server` does not drive them (see `tests/wrong_way.rs`).
+
+use axum::ServiceExt;
+use axum::extract::Request;
+use axum::routing::get;
+use axum::serve::ListenerExt;
+use tonic::service::Routes;
+use upsock::ws::{self, Message, UpgradeLayer, WebSocket};
+
+async fn echo(mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        match message {
+            Message::Text(text) if text == "bye" => break,
+            Message::Text(_) | Message::Binary(_) => drop(socket.send(message).await),
+            _ => {}
+        }
+    }
+}
+
+async fn upgrade() -> ws::Upgrade {
+    ws::upgrade(echo)
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    println!("http://{}", listener.local_addr()?);
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+    let (_, health) = tonic_health::server::health_reporter();
+    let router = Routes::new(health)
+        .into_axum_router()
+        .route("/echo", get(upgrade))
+        .route("/", get("an ordinary page"));
+    let app = UpgradeLayer::new().layer(router);
+    axum::serve(listener, ServiceExt::<Request>::into_make_service(app)).await
+}

@@ -1,0 +1,1 @@
+smoke::promises!("on-warp", http2);
