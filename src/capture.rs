@@ -128,7 +128,7 @@ impl Capture {
 /// Whether a request asks for an upgrade at all.
 #[inline]
 fn asks<B>(request: &Request<B>) -> bool {
-    request.headers().contains_key(UPGRADE) || request.method() == Method::CONNECT
+    request.headers().contains_key(&UPGRADE) || *request.method() == Method::CONNECT
 }
 
 impl Offer {
