@@ -56,7 +56,7 @@ pub(crate) struct Connection {
     /// Waits until all is written.
     flusher: Parked,
     deadlines: Deadlines,
-    /// When the last ping of the keep-alive was sent, in nanoseconds of the registry's time: also its payload.
+    /// When the ping of the keep-alive was sent whose answer is to be timed, in nanoseconds of the registry's time.
     ping: u64,
     /// The transport has taken bytes since the session has last asked.
     progress: bool,
