@@ -136,7 +136,7 @@ impl Deadlines {
         if has_passed(self.partial, self.message, now) {
             return Due::Slow;
         }
-        if self.last_day < now {
+        if self.last_day <= now {
             return Due::Old;
         }
         if self.pinged.is_none() && has_passed(NonZeroU32::new(self.heard), self.ping_after, now) {
@@ -158,8 +158,8 @@ impl Deadlines {
         };
         let write = self.stalled.map_or(NEVER, |since| after(since.get(), self.write));
         let message = self.partial.map_or(NEVER, |since| after(since.get(), self.message));
-        let end = after(self.last_day, 1);
-        self.due = keep_alive.min(write).min(message).min(end).max(now.saturating_add(1));
+        let next = keep_alive.min(write).min(message).min(self.last_day);
+        self.due = next.max(now.saturating_add(1));
         self.due
     }
 }

@@ -57,13 +57,10 @@ impl Connection {
 
     /// The session waits: has it left a message, or a frame, incomplete?
     pub(super) fn note_partial(&mut self) {
-        if !self.is_partial() {
-            return;
-        }
         if !self.is_listening() {
             // It has as much time again when we do.
             self.deadlines.complete();
-        } else if self.deadlines.partial(self.now()) {
+        } else if self.is_partial() && self.deadlines.partial(self.now()) {
             self.set_alarm();
         }
     }
@@ -82,7 +79,7 @@ impl Connection {
     }
 
     fn is_partial(&self) -> bool {
-        self.starved && !self.ended && (self.protocol.is_partial() || !self.stash.is_empty())
+        self.protocol.is_partial() || !self.stash.is_empty()
     }
 
     pub(super) fn set_alarm(&mut self) {
