@@ -212,9 +212,10 @@ impl Connection {
         self.note_partial();
     }
 
-    /// Queues a Close frame, the last, unless one is queued. What was accepted before it goes first.
+    /// Queues a Close frame, the last, unless one is queued or the connection is over. What was accepted before it goes
+    /// first.
     pub(crate) fn close(&mut self, frame: &CloseFrame) {
-        if !self.protocol.close_sent() {
+        if !self.protocol.close_sent() && !self.is_over() {
             self.link.seal(&mut self.protocol);
             self.protocol.close(Some(frame));
         }
