@@ -49,7 +49,7 @@ async fn a_peer_that_does_not_read_is_gone() {
                         }
                         sender.closed().await;
                         let _ = report.send(());
-                        pending().await
+                        pending::<()>().await;
                     })
                 })
                 .configure(move |config| match handler {
