@@ -136,6 +136,12 @@ pub(crate) fn instrument<F>(future: F, span: Span) -> Instrumented<F> {
     tracing::Instrument::instrument(future, span)
 }
 
+/// Runs what is no future in the span.
+#[cfg(feature = "tracing")]
+pub(crate) fn in_scope<R>(span: &Span, f: impl FnOnce() -> R) -> R {
+    span.in_scope(f)
+}
+
 #[cfg(not(feature = "tracing"))]
 mod absent {
     pub(crate) struct Span;
@@ -151,8 +157,12 @@ mod absent {
     pub(crate) fn instrument<F>(future: F, _: Span) -> F {
         future
     }
+
+    pub(crate) fn in_scope<R>(_: &Span, f: impl FnOnce() -> R) -> R {
+        f()
+    }
 }
 
 #[cfg(not(feature = "tracing"))]
 #[cfg_attr(not(feature = "websocket"), allow(unused_imports))]
-pub(crate) use absent::{Instrumented, Span, instrument};
+pub(crate) use absent::{Instrumented, Span, in_scope, instrument};

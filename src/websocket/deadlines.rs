@@ -82,10 +82,17 @@ impl Deadlines {
         self.is_earlier(after(now, self.write))
     }
 
-    /// The transport has taken something.
     #[inline]
-    pub(crate) fn unstalled(&mut self) {
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.stalled.is_some()
+    }
+
+    /// The transport takes bytes again. So the peer reads, and a ping that lay behind them is under way only now.
+    pub(crate) fn unstalled(&mut self, now: u32) {
         self.stalled = None;
+        if self.pinged.is_some() {
+            self.pinged = NonZeroU32::new(now);
+        }
     }
 
     /// A message is incomplete; returns whether the session must be woken earlier for that.
@@ -97,7 +104,7 @@ impl Deadlines {
         self.is_earlier(after(now, self.message))
     }
 
-    /// A message is complete.
+    /// A message is complete, or its rest is not read.
     #[inline]
     pub(crate) fn complete(&mut self) {
         self.partial = None;
@@ -108,24 +115,28 @@ impl Deadlines {
     }
 
     /// What is due now. A peer is not judged by its silence while its bytes are not read (`listening` is false), nor
-    /// while our ping may still be among the `unsent`.
+    /// while our ping may still be among the `unsent`. But it hears from us, for the proxies between us.
     pub(crate) fn check(&mut self, now: u32, listening: bool, unsent: bool) -> Due {
         if !listening && self.partial.is_some() {
             self.partial = NonZeroU32::new(now);
         }
-        if (!listening || unsent) && self.pinged.is_some() {
-            self.pinged = NonZeroU32::new(now);
-        }
         if has_passed(self.stalled, self.write, now) {
             return Due::Stalled;
         }
-        if has_passed(self.pinged, self.gone_after, now) {
-            return Due::Gone;
+        if listening && !unsent {
+            if has_passed(self.pinged, self.gone_after, now) {
+                return Due::Gone;
+            }
+        } else if has_passed(self.pinged, self.gone_after.min(self.ping_after), now) {
+            self.pinged = NonZeroU32::new(now);
+            if !unsent {
+                return Due::Ping;
+            }
         }
         if has_passed(self.partial, self.message, now) {
             return Due::Slow;
         }
-        if self.last_day < now {
+        if self.last_day <= now {
             return Due::Old;
         }
         if self.pinged.is_none() && has_passed(NonZeroU32::new(self.heard), self.ping_after, now) {
@@ -138,13 +149,17 @@ impl Deadlines {
     /// When the session must be woken for the next of them.
     pub(crate) fn next(&mut self, now: u32) -> u32 {
         let keep_alive = match self.pinged {
-            Some(pinged) => after(pinged.get(), self.gone_after),
+            // After the interval too: the peer may have spoken since, and be silent again.
+            Some(pinged) => match after(pinged.get(), self.gone_after.min(self.ping_after)) {
+                early if early > now => early,
+                _ => after(pinged.get(), self.gone_after),
+            },
             None => after(self.heard, self.ping_after),
         };
         let write = self.stalled.map_or(NEVER, |since| after(since.get(), self.write));
         let message = self.partial.map_or(NEVER, |since| after(since.get(), self.message));
-        let end = after(self.last_day, 1);
-        self.due = keep_alive.min(write).min(message).min(end).max(now.saturating_add(1));
+        let next = keep_alive.min(write).min(message).min(self.last_day);
+        self.due = next.max(now.saturating_add(1));
         self.due
     }
 }

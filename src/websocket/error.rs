@@ -3,7 +3,6 @@ use std::{fmt, io};
 use tungstenite::protocol::CloseFrame;
 
 use super::CloseCode;
-use super::outcome::internal_error;
 use super::protocol::{Unsendable, Violation};
 
 /// What went wrong with a socket.
@@ -44,10 +43,6 @@ impl Error {
         let reason: String = reason.into();
         let reason = reason.into();
         Self(Box::new(Kind::Close(CloseFrame { code, reason })))
-    }
-
-    pub(crate) fn internal() -> Self {
-        Self(Box::new(Kind::Close(internal_error())))
     }
 
     #[cfg(feature = "json")]

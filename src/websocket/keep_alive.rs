@@ -6,8 +6,8 @@ use std::time::Duration;
 /// After `interval` without a byte from the peer the session sends a ping (RFC 6455 §5.5.2), whatever the closure is
 /// doing. If then `timeout` passes without any byte, the connection is over, and the closure learns it as
 /// [`Error::is_abnormal`](super::Error::is_abnormal). While the session does not read, because the closure is behind,
-/// the peer is not judged. The answers to these pings are not delivered; they give the
-/// [round-trip time](super::Sender::round_trip).
+/// the peer is not judged, but still pinged. The answers to these pings are not delivered; they give the [round-trip
+/// time](super::Sender::round_trip).
 ///
 /// Given to [`Config::keep_alive`](super::Config::keep_alive). Default: 25 s and 20 s. Both are kept to half a second.
 ///

@@ -213,7 +213,6 @@ impl Registry {
         let now = self.now();
         let mut state = self.lock();
         if state.sessions.is_empty() {
-            self.sweeping.store(false, Ordering::Release);
             return false;
         }
         for (_, entry) in &mut state.sessions {
@@ -240,8 +239,6 @@ impl Sweep {
         loop {
             tick.tick().await;
             if !self.0.sweep(&mut due) {
-                // Another may have begun already.
-                std::mem::forget(self);
                 return;
             }
         }
@@ -249,8 +246,13 @@ impl Sweep {
 }
 
 impl Drop for Sweep {
-    /// Its runtime has ended: a session in another will start it again.
+    /// There was no session, or its runtime has ended: a session that has come since, or lives in another, will start it
+    /// again.
     fn drop(&mut self) {
+        // Of a runtime without a timer. Started again and again, it would panic again and again.
+        if std::thread::panicking() {
+            return;
+        }
         self.0.sweeping.store(false, Ordering::Release);
         for link in self.0.links() {
             link.ring();

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::thread;
 use std::time::Duration;
 
 use tokio::task::unconstrained;
@@ -63,18 +64,24 @@ enum Stage {
 }
 
 impl Session {
-    pub(crate) fn new(io: Io, config: &Config, member: Member, body: Option<Body>) -> Self {
+    /// `body`: if there is one, and unless the closure has panicked.
+    pub(crate) fn new(io: Io, config: &Config, member: Member, body: thread::Result<Option<Body>>) -> Self {
         let link = Arc::clone(&member);
-        Self {
+        let mut session = Self {
             connection: Some(Box::new(Connection::new(io, config, member))),
-            body,
+            body: None,
             verdict: None,
             link,
             stage: Stage::Open,
             timer: None,
             close_timeout: Millis::from(config.close_timeout),
             linger: Millis::from(config.linger),
+        };
+        match body {
+            Ok(body) => session.body = body,
+            Err(panic) => session.panicked(panic),
         }
+        session
     }
 
     /// Everything that can be done without waiting.

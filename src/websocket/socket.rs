@@ -93,7 +93,7 @@ impl WebSocket {
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let link = Arc::clone(&member);
-        tokio::spawn(Session::new(Io::new(io), &config, member, None));
+        tokio::spawn(Session::new(Io::new(io), &config, member, Ok(None)));
         Self::new(&config, link, None, None)
     }
 

@@ -13,7 +13,7 @@ use super::handshake::select_subprotocol;
 use super::outcome::{IntoResult, Outcome};
 use super::registry::Member;
 use super::session::{Body, Session};
-use super::{Config, Error, Handshake, Origins, Sockets, WebSocket};
+use super::{Config, Handshake, Origins, Sockets, WebSocket};
 use crate::capture::Capture;
 use crate::handover::Handover;
 use crate::trace::{self, Instrumented, Span};
@@ -231,7 +231,7 @@ impl Start for Box<Starting> {
             self.member.registry().keep_sweeping();
         }
         if self.member.is_aborted() || self.expires <= self.member.registry().now() {
-            trace::not_handed_over(&self.member.id());
+            trace::in_scope(&self.span, || trace::not_handed_over(&self.member.id()));
             return Poll::Ready(());
         }
         Poll::Pending
@@ -247,15 +247,13 @@ impl Start for Box<Starting> {
             span,
             ..
         } = *self;
-        let link = Arc::clone(&member);
-        let socket = WebSocket::new(&config, link, Some(handshake), protocol);
-        let body = catch_unwind(AssertUnwindSafe(|| start(socket))).unwrap_or_else(|panic| {
-            trace::handler_panicked();
-            // Its destructor may panic too.
-            std::mem::forget(panic);
-            Box::pin(async { Err(Error::internal().into()) })
+        let session = trace::in_scope(&span, || {
+            let link = Arc::clone(&member);
+            let socket = WebSocket::new(&config, link, Some(handshake), protocol);
+            let body = catch_unwind(AssertUnwindSafe(|| start(socket)));
+            Session::new(io, &config, member, body.map(Some))
         });
-        trace::instrument(Session::new(io, &config, member, Some(body)), span)
+        trace::instrument(session, span)
     }
 }
 

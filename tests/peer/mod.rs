@@ -10,7 +10,7 @@ use std::future::Future;
 use std::panic::Location;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use upsock::ws::{Config, Error, Message, WebSocket};
 
 #[allow(unused_imports, reason = "each test crate uses a part")]
@@ -32,6 +32,14 @@ pub fn soon<F: Future>(future: F) -> impl Future<Output = F::Output> {
             Err(_) => panic!("{place}: still waiting after {PATIENCE:?}"),
         }
     }
+}
+
+/// What the future gives, and how many seconds it took by tokio's clock, which a test may have paused.
+pub async fn timed<F: Future>(future: F) -> (F::Output, f64) {
+    const A_DAY: Duration = Duration::from_secs(86_400);
+    let start = Instant::now();
+    let output = timeout(A_DAY, future).await.expect("something within a day");
+    (output, start.elapsed().as_secs_f64())
 }
 
 /// Times that a test can wait for.

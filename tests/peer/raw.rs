@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::frame::{CLOSE, Frame, PING, PONG, frame, parse};
-use super::soon;
+use super::{soon, timed};
 
 /// A TCP connection after the handshake.
 pub struct Raw<S = TcpStream> {
@@ -85,6 +85,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
                 return Ok(None);
             }
         }
+    }
+
+    /// The next frame, or the end, and how many seconds it takes by tokio's clock.
+    pub async fn timed_frame(&mut self) -> (Option<Frame>, f64) {
+        let (frame, seconds) = timed(self.try_frame()).await;
+        (frame.expect("a frame or the end"), seconds)
     }
 
     #[track_caller]
@@ -194,6 +200,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         })
+    }
+
+    /// Reads on, whatever comes, until the connection has ended.
+    pub async fn drain(&mut self) {
+        while self.fill().await.is_ok_and(|length| length > 0) {}
     }
 
     async fn fill(&mut self) -> io::Result<usize> {

@@ -30,7 +30,7 @@ impl Connection {
             scratch.unparsed.start += taken;
             match item {
                 None => self.starved = true,
-                Some(Ok(Message::Pong(payload))) if self.is_pong_of_ours(&payload) => {}
+                Some(Ok(Message::Pong(payload))) if self.is_pong_of_ours(&payload) => self.note_complete(),
                 Some(item) => return Some(self.decoded(item)),
             }
         }
@@ -41,9 +41,7 @@ impl Connection {
 
     #[inline]
     fn decoded(&mut self, item: Result<Message, Violation>) -> Item {
-        if !self.protocol.is_partial() {
-            self.deadlines.complete();
-        }
+        self.note_complete();
         match &item {
             Ok(Message::Close(_)) | Err(_) => {
                 self.ended = true;

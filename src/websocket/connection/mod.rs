@@ -56,7 +56,7 @@ pub(crate) struct Connection {
     /// Waits until all is written.
     flusher: Parked,
     deadlines: Deadlines,
-    /// When the last ping of the keep-alive was sent, in nanoseconds of the registry's time: also its payload.
+    /// When the ping of the keep-alive was sent whose answer is to be timed, in nanoseconds of the registry's time.
     ping: u64,
     /// The transport has taken bytes since the session has last asked.
     progress: bool,
@@ -212,9 +212,10 @@ impl Connection {
         self.note_partial();
     }
 
-    /// Queues a Close frame, the last, unless one is queued. What was accepted before it goes first.
+    /// Queues a Close frame, the last, unless one is queued or the connection is over. What was accepted before it goes
+    /// first.
     pub(crate) fn close(&mut self, frame: &CloseFrame) {
-        if !self.protocol.close_sent() {
+        if !self.protocol.close_sent() && !self.is_over() {
             self.link.seal(&mut self.protocol);
             self.protocol.close(Some(frame));
         }

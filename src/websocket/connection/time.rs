@@ -13,6 +13,9 @@ use crate::websocket::protocol::Violation;
 use crate::websocket::registry::TICKS_PER_SECOND;
 use crate::websocket::sockets::going_away;
 
+/// What the pings of the keep-alive begin with; the time follows. An answer is known by it, however late it comes.
+const OURS: [u8; 8] = *b"\0upsock\0";
+
 impl Connection {
     /// The tick in which we are.
     #[inline]
@@ -33,7 +36,9 @@ impl Connection {
     #[inline]
     pub(super) fn taken(&mut self, length: usize) {
         self.link.counters.bytes_sent.add(length as u64);
-        self.deadlines.unstalled();
+        if self.deadlines.is_stalled() {
+            self.deadlines.unstalled(self.now());
+        }
         self.progress = true;
     }
 
@@ -52,13 +57,29 @@ impl Connection {
 
     /// The session waits: has it left a message, or a frame, incomplete?
     pub(super) fn note_partial(&mut self) {
-        if self.is_partial() && self.deadlines.partial(self.now()) {
+        if !self.is_listening() {
+            // It has as much time again when we do.
+            self.deadlines.complete();
+        } else if self.is_partial() && self.deadlines.partial(self.now()) {
             self.set_alarm();
         }
     }
 
+    /// A frame is complete: is its message?
+    #[inline]
+    pub(super) fn note_complete(&mut self) {
+        if !self.protocol.is_partial() {
+            self.deadlines.complete();
+        }
+    }
+
+    /// All that has come is read, and more would be.
+    fn is_listening(&self) -> bool {
+        self.starved && !self.ended && self.read_blocked
+    }
+
     fn is_partial(&self) -> bool {
-        self.starved && !self.ended && (self.protocol.is_partial() || !self.stash.is_empty())
+        self.protocol.is_partial() || !self.stash.is_empty()
     }
 
     pub(super) fn set_alarm(&mut self) {
@@ -72,7 +93,7 @@ impl Connection {
         if self.is_over() {
             return false;
         }
-        let listening = self.starved && !self.ended && self.read_blocked;
+        let listening = self.is_listening();
         let due = self.deadlines.check(self.now(), listening, self.protocol.unsent() > 0);
         let closing = self.close_sent();
         match due {
@@ -81,7 +102,7 @@ impl Connection {
             // The rest is over with the Close frame, whose answer has a time of its own.
             _ if closing => {}
             Due::Gone => self.fail(timed_out("the peer did not answer a ping in time")),
-            Due::Ping => self.ping(),
+            Due::Ping => self.ping(listening),
             Due::Slow => {
                 self.ended = true;
                 let slow = Err(Violation::SlowMessage);
@@ -94,9 +115,11 @@ impl Connection {
         due != Due::Nothing
     }
 
-    fn ping(&mut self) {
-        self.ping = u64::try_from(self.link.registry().elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let payload = Bytes::copy_from_slice(&self.ping.to_be_bytes());
+    /// The answer is timed only if it is read as it comes.
+    fn ping(&mut self, timed: bool) {
+        let now = u64::try_from(self.link.registry().elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.ping = if timed { now } else { 0 };
+        let payload = Bytes::from([OURS, now.to_be_bytes()].concat());
         // Refused only for its length or after a Close frame.
         let _ = self.protocol.send(Message::Ping(payload));
     }
@@ -115,14 +138,16 @@ impl Connection {
         trace::closed(&self.link.id(), &closed);
     }
 
-    /// Whether a pong answers the keep-alive's ping, whose round-trip time is known then.
+    /// Whether a pong answers a ping of the keep-alive, whose round-trip time is known then if it was the last.
     pub(super) fn is_pong_of_ours(&mut self, payload: &[u8]) -> bool {
-        if self.ping == 0 || payload != self.ping.to_be_bytes() {
+        let Some(sent) = payload.strip_prefix(&OURS) else {
             return false;
+        };
+        if self.ping != 0 && sent == self.ping.to_be_bytes() {
+            let sent = Duration::from_nanos(std::mem::take(&mut self.ping));
+            self.link
+                .set_round_trip(self.link.registry().elapsed().saturating_sub(sent));
         }
-        let sent = Duration::from_nanos(std::mem::take(&mut self.ping));
-        self.link
-            .set_round_trip(self.link.registry().elapsed().saturating_sub(sent));
         true
     }
 }

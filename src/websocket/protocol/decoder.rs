@@ -102,7 +102,10 @@ impl Decoder {
                 let Some(payload) = whole else {
                     return Ok((taken, None));
                 };
-                self.count_control()?;
+                // A Close frame is the last in any case.
+                if header.opcode != OpCode::Close {
+                    self.count_control()?;
+                }
                 mask::apply(payload, header.key);
                 let event = control(header.opcode, Bytes::copy_from_slice(payload));
                 return Ok((taken + length + payload.len(), Some(event)));
