@@ -203,7 +203,11 @@ impl Registry {
         };
         if !self.sweeping.swap(true, Ordering::AcqRel) {
             self.set_now();
-            runtime.spawn(Sweep(self.clone()).run());
+            let sweep = Sweep {
+                registry: self.clone(),
+                done: false,
+            };
+            runtime.spawn(sweep.run());
         }
     }
 
@@ -230,20 +234,20 @@ impl Registry {
     }
 }
 
-struct Sweep(Arc<Registry>);
+struct Sweep {
+    registry: Arc<Registry>,
+    /// No session was left; another sweep may have begun since.
+    done: bool,
+}
 
 impl Sweep {
-    async fn run(self) {
+    async fn run(mut self) {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut due = Vec::new();
-        loop {
+        while !self.done {
             tick.tick().await;
-            if !self.0.sweep(&mut due) {
-                // Another may have begun already.
-                std::mem::forget(self);
-                return;
-            }
+            self.done = !self.registry.sweep(&mut due);
         }
     }
 }
@@ -251,8 +255,11 @@ impl Sweep {
 impl Drop for Sweep {
     /// Its runtime has ended: a session in another will start it again.
     fn drop(&mut self) {
-        self.0.sweeping.store(false, Ordering::Release);
-        for link in self.0.links() {
+        if self.done {
+            return;
+        }
+        self.registry.sweeping.store(false, Ordering::Release);
+        for link in self.registry.links() {
             link.ring();
         }
     }
