@@ -11,7 +11,7 @@ use tungstenite::protocol::CloseFrame;
 use super::registry::Registry;
 use super::{CloseCode, Config, Rejection, Sender, Stats, WebSocket};
 
-/// How many sockets are told to close before other tasks have their turn.
+/// How many sockets are told to close, or dropped, before other tasks have their turn.
 const BATCH: usize = 64;
 
 /// All open sockets of a layer: to count them, to reach them, and to shut them down.
@@ -101,7 +101,7 @@ impl Sockets {
     /// It does not stop the server from accepting connections; do that first, or at the same time.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the sockets go on closing, handshakes are still refused, and nothing is aborted.
+    /// If the future is dropped, the sockets go on closing, handshakes are still refused, and nothing more is aborted.
     pub async fn shutdown(&self, deadline: Duration) -> Drained {
         self.registry.close_to_new();
         let links = self.registry.links();
@@ -123,8 +123,11 @@ impl Sockets {
             };
         }
         let rest = self.registry.links();
-        for link in &rest {
-            link.abort();
+        for batch in rest.chunks(BATCH) {
+            for link in batch {
+                link.abort();
+            }
+            yield_now().await;
         }
         Drained {
             closed: all - rest.len(),
