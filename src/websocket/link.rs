@@ -215,9 +215,16 @@ impl Link {
         if mailbox.closed {
             return Poll::Ready(Err(Error::closed()));
         }
-        if mailbox.outbox.bytes() + mailbox.unsent < self.high_water_mark {
+        let ahead = if mailbox.outbox.is_turn() {
+            0
+        } else {
+            mailbox.outbox.bytes()
+        };
+        if ahead + mailbox.unsent < self.high_water_mark {
+            mailbox.outbox.leave_line();
             return Poll::Ready(Ok(()));
         }
+        mailbox.outbox.line_up();
         mailbox.writer = Some(cx.waker().clone());
         self.set(WRITER);
         Poll::Pending
@@ -316,6 +323,19 @@ impl Link {
 
     pub(crate) fn has_writer(&self) -> bool {
         self.has(WRITER)
+    }
+
+    /// The handle in the closure waits for room.
+    pub(crate) fn line_up(&self) {
+        self.lock().outbox.line_up();
+    }
+
+    pub(crate) fn is_turn(&self) -> bool {
+        self.lock().outbox.is_turn()
+    }
+
+    pub(crate) fn leave_line(&self) {
+        self.lock().outbox.leave_line();
     }
 
     pub(crate) fn is_aborted(&self) -> bool {
