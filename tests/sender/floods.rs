@@ -1,14 +1,14 @@
-//! A hundred tasks flood a slow peer: what waits is bounded, nothing is lost or doubled.
+//! A hundred tasks flood a slow peer: what waits is bounded, nothing is lost or doubled, nobody is passed over.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep};
-use upsock::ws::Config;
+use upsock::ws::{self, Config, WebSocket};
 
 use crate::open;
-use crate::peer::BINARY;
+use crate::peer::{BINARY, TEXT, in_memory};
 
 const TASKS: usize = 100;
 const EACH: usize = 20;
@@ -54,4 +54,43 @@ async fn a_hundred_tasks_flood_a_slow_peer_within_the_bounds() {
     tasks.join_all().await;
     drop(socket);
     peer.expect_close(1000, "").await;
+}
+
+/// What the server's handler does while a hundred tasks flood its socket.
+async fn answer(mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        if socket.send(message).await.is_err() {
+            break;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_socket_itself_has_its_turn_while_senders_flood() {
+    for (elsewhere, outbox, messages) in [(false, 1 << 20, 200), (false, 0, 1), (true, 1 << 20, 200), (true, 0, 1)] {
+        let mut peer = in_memory(4096, move || {
+            ws::upgrade(move |socket: WebSocket| async move {
+                for _ in 0..TASKS {
+                    let sender = socket.sender();
+                    tokio::spawn(async move { while sender.send(vec![0; LENGTH].into()).await.is_ok() {} });
+                }
+                if elsewhere {
+                    drop(tokio::spawn(answer(socket)));
+                } else {
+                    answer(socket).await;
+                }
+            })
+            .configure(move |config| config.outbox(outbox, messages))
+        })
+        .await;
+        peer.send(TEXT, "my turn").await;
+        for passed in 0.. {
+            let frame = peer.frame().await;
+            if frame.opcode == TEXT {
+                break;
+            }
+            // Those in the outbox and below the mark go first, and no others.
+            assert!(passed < 400, "the answer does not come: {elsewhere} {messages}");
+        }
+    }
 }
