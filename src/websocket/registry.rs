@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use slab::Slab;
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::Config;
 use super::link::Link;
@@ -116,8 +116,9 @@ impl Registry {
             due: NEVER,
         });
         drop(state);
+        let member = Member(link);
         self.keep_sweeping();
-        Member(link)
+        member
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -201,13 +202,15 @@ impl Registry {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
+        // It panics in a runtime without time: here, where it is seen, and not in a task that would be started again.
+        let tick = interval(TICK);
         if !self.sweeping.swap(true, Ordering::AcqRel) {
             self.set_now();
             let sweep = Sweep {
                 registry: self.clone(),
                 done: false,
             };
-            runtime.spawn(sweep.run());
+            runtime.spawn(sweep.run(tick));
         }
     }
 
@@ -241,8 +244,7 @@ struct Sweep {
 }
 
 impl Sweep {
-    async fn run(mut self) {
-        let mut tick = interval(TICK);
+    async fn run(mut self, mut tick: Interval) {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut due = Vec::new();
         while !self.done {

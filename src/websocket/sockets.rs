@@ -78,7 +78,7 @@ impl Sockets {
     /// it first, with a stream that waits for the connection.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time (`enable_time`).
     pub fn open<T>(&self, io: T, config: Config) -> Result<WebSocket, Rejection>
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
