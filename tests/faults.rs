@@ -114,3 +114,18 @@ async fn sockets_in_a_runtime_go_on_when_the_runtime_of_others_ends() {
     assert_eq!(sockets.len(), 1);
     drop(socket);
 }
+
+/// Its deadlines would not be kept, and it would not be seen.
+#[test]
+fn a_runtime_without_time_opens_no_socket_and_says_so() {
+    let runtime = Builder::new_current_thread().enable_io().build().unwrap();
+    let sockets = Sockets::new();
+    let open = std::panic::AssertUnwindSafe(|| {
+        runtime.block_on(async { sockets.open(tokio::io::duplex(64).0, Config::new()) })
+    });
+    let panic = std::panic::catch_unwind(open).err().unwrap();
+    let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
+    let text = text.or_else(|| panic.downcast_ref().cloned()).unwrap();
+    assert!(text.contains("enable_time"), "{text}");
+    assert!(sockets.is_empty());
+}
