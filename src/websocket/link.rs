@@ -254,7 +254,12 @@ impl Link {
     /// The socket's handle is dropped.
     pub(crate) fn drop_handle(&self) {
         self.set(DROPPED);
-        Self::wake_session(self.lock());
+        let mut mailbox = self.lock();
+        // Nobody will take it, and a sender may be kept for long.
+        let unread = std::mem::take(&mut mailbox.inbox);
+        self.clear(INBOX);
+        Self::wake_session(mailbox);
+        drop(unread);
     }
 
     fn pop(&self, mailbox: &mut Mailbox) -> Option<Item> {
@@ -376,6 +381,9 @@ impl Link {
 
     pub(crate) fn deliver(&self, item: Item) {
         let mut mailbox = self.lock();
+        if self.is_dropped() {
+            return;
+        }
         mailbox.inbox.push(item);
         self.set(INBOX);
         let reader = mailbox.reader.take();
