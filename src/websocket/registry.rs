@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use slab::Slab;
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::Config;
 use super::link::Link;
@@ -116,8 +116,9 @@ impl Registry {
             due: NEVER,
         });
         drop(state);
+        let member = Member(link);
         self.keep_sweeping();
-        Member(link)
+        member
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -201,9 +202,11 @@ impl Registry {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
+        // It panics in a runtime without time: here, where it is seen, and not in a task that would be started again.
+        let tick = interval(TICK);
         if !self.sweeping.swap(true, Ordering::AcqRel) {
             self.set_now();
-            runtime.spawn(Sweep(self.clone()).run());
+            runtime.spawn(Sweep(self.clone()).run(tick));
         }
     }
 
@@ -232,8 +235,7 @@ impl Registry {
 struct Sweep(Arc<Registry>);
 
 impl Sweep {
-    async fn run(self) {
-        let mut tick = interval(TICK);
+    async fn run(self, mut tick: Interval) {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut due = Vec::new();
         loop {
@@ -249,10 +251,6 @@ impl Drop for Sweep {
     /// There was no session, or its runtime has ended: a session that has come since, or lives in another, will start it
     /// again.
     fn drop(&mut self) {
-        // Of a runtime without a timer. Started again and again, it would panic again and again.
-        if std::thread::panicking() {
-            return;
-        }
         self.0.sweeping.store(false, Ordering::Release);
         for link in self.0.links() {
             link.ring();

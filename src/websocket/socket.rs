@@ -79,7 +79,7 @@ impl WebSocket {
     /// socket closes with 1000 when it is dropped.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time (`enable_time`).
     pub fn from_io<T>(io: T, config: Config) -> Self
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,

@@ -12,7 +12,7 @@ use tungstenite::protocol::CloseFrame;
 use super::registry::Registry;
 use super::{CloseCode, Config, Rejection, Sender, Stats, WebSocket};
 
-/// How many sockets are told to close before other tasks have their turn.
+/// How many sockets are told to close, or dropped, before other tasks have their turn.
 const BATCH: usize = 64;
 
 /// All open sockets of a layer: to count them, to reach them, and to shut them down.
@@ -79,7 +79,7 @@ impl Sockets {
     /// it first, with a stream that waits for the connection.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time (`enable_time`).
     pub fn open<T>(&self, io: T, config: Config) -> Result<WebSocket, Rejection>
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -102,7 +102,7 @@ impl Sockets {
     /// It does not stop the server from accepting connections; do that first, or at the same time.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the sockets go on closing, handshakes are still refused, and nothing is aborted.
+    /// If the future is dropped, the sockets go on closing, handshakes are still refused, and nothing more is aborted.
     pub fn shutdown(&self, deadline: Duration) -> impl Future<Output = Drained> + Send + use<> {
         shutdown(self.registry.clone(), deadline)
     }
@@ -129,8 +129,11 @@ async fn shutdown(registry: Arc<Registry>, deadline: Duration) -> Drained {
         };
     }
     let rest = registry.links();
-    for link in &rest {
-        link.abort();
+    for batch in rest.chunks(BATCH) {
+        for link in batch {
+            link.abort();
+        }
+        yield_now().await;
     }
     Drained {
         closed: all - rest.len(),

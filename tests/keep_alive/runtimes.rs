@@ -1,15 +1,13 @@
 //! Sockets of one set in two runtimes: whichever ends, the other's peers are still watched. In real time, over TCP.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
 use upsock::ws::{Config, KeepAlive, Sockets};
 
-use crate::peer::{PING, Raw, frame, soon, watch};
+use crate::peer::{PING, Raw, soon, watch};
 
 fn runtime() -> Runtime {
     Builder::new_multi_thread()
@@ -70,31 +68,4 @@ async fn one_ends(the_first: bool) {
     })
     .await;
     lives.shutdown_background();
-}
-
-/// Nothing can be swept there; but it must not be tried for ever, and the socket works.
-#[test]
-fn a_runtime_without_a_timer() {
-    static PANICS: AtomicUsize = AtomicUsize::new(0);
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if panic.to_string().contains("enable_time") {
-            PANICS.fetch_add(1, Ordering::Relaxed);
-        } else {
-            hook(panic);
-        }
-    }));
-    let runtime = Builder::new_current_thread().build().unwrap();
-    runtime.block_on(async {
-        let (client, io) = duplex(1000);
-        let mut socket = Sockets::new().open(io, Config::new()).unwrap();
-        let (mut reader, mut writer) = tokio::io::split(client);
-        for _ in 0..10 {
-            writer.write_all(&frame(0x81, "hello")).await.unwrap();
-            assert_eq!(socket.recv().await.unwrap().unwrap().to_text().unwrap(), "hello");
-            socket.send("hello".into()).await.unwrap();
-            reader.read_exact(&mut [0; 7]).await.unwrap();
-        }
-    });
-    assert_eq!(PANICS.load(Ordering::Relaxed), 1);
 }

@@ -49,6 +49,8 @@ pub(crate) struct Connection {
     told: bool,
     /// The link has been told that nothing can be sent any more.
     told_closed: bool,
+    /// The handle in the closure waits for room, behind what senders had sent by then.
+    lined_up: bool,
     /// Waits for a message.
     reader: Parked,
     /// Waits for room to send.
@@ -116,13 +118,21 @@ impl Connection {
 
     #[inline]
     pub(crate) fn poll_ready(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        // What was sent from elsewhere goes first.
-        self.collect();
+        // What was sent from elsewhere goes first, but not what has come since this waits: it would wait for ever.
+        if !(self.lined_up && self.link.is_turn()) {
+            self.collect();
+        }
         if self.is_closed() {
             return Poll::Ready(Err(Error::closed()));
         }
         if self.has_room() {
+            if std::mem::take(&mut self.lined_up) {
+                self.link.leave_line();
+            }
             return Poll::Ready(Ok(()));
+        }
+        if !std::mem::replace(&mut self.lined_up, true) {
+            self.link.line_up();
         }
         self.writer.park(cx.waker(), &self.waker);
         Poll::Pending
@@ -175,6 +185,7 @@ impl Connection {
             unflushed: false,
             told: false,
             told_closed: false,
+            lined_up: false,
             reader: Parked::No,
             writer: Parked::No,
             flusher: Parked::No,

@@ -33,9 +33,16 @@ impl Link {
         if mailbox.closed {
             return Poll::Ready(Err(Error::closed()));
         }
-        if mailbox.outbox.bytes() + mailbox.unsent < self.high_water_mark {
+        let ahead = if mailbox.outbox.is_turn() {
+            0
+        } else {
+            mailbox.outbox.bytes()
+        };
+        if ahead + mailbox.unsent < self.high_water_mark {
+            mailbox.outbox.leave_line();
             return Poll::Ready(Ok(()));
         }
+        mailbox.outbox.line_up();
         mailbox.writer = Some(cx.waker().clone());
         self.set(WRITER);
         Poll::Pending
@@ -65,7 +72,12 @@ impl Link {
     /// The socket's handle is dropped.
     pub(crate) fn drop_handle(&self) {
         self.set(DROPPED);
-        Self::wake_session(self.lock());
+        let mut mailbox = self.lock();
+        // Nobody will take it, and a sender may be kept for long.
+        let unread = std::mem::take(&mut mailbox.inbox);
+        self.clear(INBOX);
+        Self::wake_session(mailbox);
+        drop(unread);
     }
 
     pub(super) fn pop(&self, mailbox: &mut Mailbox) -> Option<Item> {

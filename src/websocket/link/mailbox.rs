@@ -1,6 +1,7 @@
 //! What waits between a session and the handles that are used outside of it.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::task::Waker;
 
 use tungstenite::Message;
@@ -68,7 +69,9 @@ impl Inbox {
 pub(crate) struct Outbox {
     queue: VecDeque<Message>,
     /// How many control frames lead the queue.
-    controls: usize,
+    controls: u32,
+    /// The place in line of the socket's handle, from 1 on, if it waits: what senders add meanwhile comes later.
+    place: Option<NonZeroU32>,
     bytes: usize,
 }
 
@@ -76,8 +79,9 @@ impl Outbox {
     pub(crate) fn push(&mut self, message: Message) {
         self.bytes += cost(&message);
         if message.is_ping() || message.is_pong() {
-            self.queue.insert(self.controls, message);
+            self.queue.insert(self.controls as usize, message);
             self.controls += 1;
+            self.place = self.place.map(|place| place.saturating_add(1));
         } else {
             self.queue.push_back(message);
         }
@@ -87,10 +91,28 @@ impl Outbox {
         let message = self.queue.pop_front()?;
         self.bytes -= cost(&message);
         self.controls = self.controls.saturating_sub(1);
+        self.place = self
+            .place
+            .map(|place| NonZeroU32::new(place.get() - 1).unwrap_or(place));
         if self.queue.is_empty() {
             self.queue = VecDeque::new();
         }
         Some(message)
+    }
+
+    /// The socket's handle waits, behind all that is here now.
+    pub(crate) fn line_up(&mut self) {
+        let ahead = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
+        self.place.get_or_insert(NonZeroU32::MIN.saturating_add(ahead));
+    }
+
+    /// Whether it has waited for as long as was fair.
+    pub(crate) fn is_turn(&self) -> bool {
+        self.place == Some(NonZeroU32::MIN)
+    }
+
+    pub(crate) fn leave_line(&mut self) {
+        self.place = None;
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -27,6 +27,19 @@ impl Link {
         self.has(WRITER)
     }
 
+    /// The handle in the closure waits for room.
+    pub(crate) fn line_up(&self) {
+        self.lock().outbox.line_up();
+    }
+
+    pub(crate) fn is_turn(&self) -> bool {
+        self.lock().outbox.is_turn()
+    }
+
+    pub(crate) fn leave_line(&self) {
+        self.lock().outbox.leave_line();
+    }
+
     pub(crate) fn is_aborted(&self) -> bool {
         self.has(ABORTED)
     }
@@ -65,6 +78,9 @@ impl Link {
 
     pub(crate) fn deliver(&self, item: Item) {
         let mut mailbox = self.lock();
+        if self.is_dropped() {
+            return;
+        }
         mailbox.inbox.push(item);
         self.set(INBOX);
         let reader = mailbox.reader.take();
