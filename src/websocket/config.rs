@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+#[cfg(feature = "deflate")]
+use super::Compression;
 use super::protocol::Limits;
 
 /// What a socket may cost, and how long it may take.
@@ -22,6 +24,8 @@ pub struct Config {
     pub(crate) flush: Flush,
     pub(crate) close_timeout: Duration,
     pub(crate) linger: Duration,
+    #[cfg(feature = "deflate")]
+    pub(crate) compression: Compression,
 }
 
 /// When messages are written, and what a `send` that is ready says of that.
@@ -52,6 +56,8 @@ impl Default for Config {
             flush: Flush::Deferred,
             close_timeout: Duration::from_secs(5),
             linger: Duration::from_secs(2),
+            #[cfg(feature = "deflate")]
+            compression: Compression::off(),
         }
     }
 }
@@ -117,6 +123,15 @@ impl Config {
     /// Default: 2 s.
     pub fn linger(mut self, linger: Duration) -> Self {
         self.linger = linger;
+        self
+    }
+
+    /// Whether and how messages are compressed. Default: [`Compression::off`]. Feature `deflate`.
+    ///
+    /// It is agreed on in the handshake: a socket made by [`WebSocket::from_io`](super::WebSocket::from_io) has none.
+    #[cfg(feature = "deflate")]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
         self
     }
 

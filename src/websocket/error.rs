@@ -75,7 +75,7 @@ impl Error {
     pub fn is_limit(&self) -> bool {
         matches!(
             *self.0,
-            Kind::Violation(Violation::LongFrame | Violation::LongMessage | Violation::ManyFragments)
+            Kind::Violation(violation) if matches!(violation.close_code(), CloseCode::Size | CloseCode::Policy)
         )
     }
 

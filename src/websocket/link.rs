@@ -47,7 +47,8 @@ struct Mailbox {
     full: bool,
     /// Nothing will come after what is in the inbox.
     ended: bool,
-    outbox: VecDeque<Message>,
+    /// With whether it may be compressed.
+    outbox: VecDeque<(Message, bool)>,
     outbox_bytes: usize,
     /// What the session has taken from the outbox, or got otherwise, and not written.
     unsent: usize,
@@ -123,7 +124,7 @@ impl Link {
         Poll::Pending
     }
 
-    pub(crate) fn send(&self, message: Message) -> Result<(), Error> {
+    pub(crate) fn send(&self, message: Message, compressible: bool) -> Result<(), Error> {
         Protocol::check(&message)?;
         let mut mailbox = self.lock();
         if mailbox.closed {
@@ -131,7 +132,7 @@ impl Link {
         }
         mailbox.closed = message.is_close();
         mailbox.outbox_bytes += cost(&message);
-        mailbox.outbox.push_back(message);
+        mailbox.outbox.push_back((message, compressible));
         if !self.has(OUTBOX) {
             self.set(OUTBOX);
             Self::wake_session(mailbox);
@@ -142,7 +143,7 @@ impl Link {
     /// Ready when all that was sent is written.
     pub(crate) fn poll_written(&self, cx: &Context<'_>) -> Poll<()> {
         let mut mailbox = self.lock();
-        if mailbox.outbox.is_empty() && mailbox.unsent == 0 {
+        if mailbox.outbox_bytes == 0 && mailbox.unsent == 0 {
             return Poll::Ready(());
         }
         mailbox.writer = Some(cx.waker().clone());
@@ -228,6 +229,7 @@ impl Link {
     pub(crate) fn over(&self) {
         let mut mailbox = self.lock();
         let unsent = std::mem::take(&mut mailbox.outbox);
+        mailbox.outbox_bytes = 0;
         // It would keep the task's memory for as long as a handle lives.
         let session = mailbox.session.take();
         drop(mailbox);
@@ -239,13 +241,18 @@ impl Link {
     /// Moves what is to be sent into `protocol`.
     pub(crate) fn collect(&self, protocol: &mut Protocol) {
         let mut mailbox = self.lock();
-        for message in std::mem::take(&mut mailbox.outbox) {
-            // Checked when it was accepted; a Close frame may have gone out since.
-            let _ = protocol.send(message);
-        }
-        mailbox.outbox_bytes = 0;
-        mailbox.unsent = protocol.unsent();
+        let outbox = std::mem::take(&mut mailbox.outbox);
+        let bytes = mailbox.outbox_bytes;
         self.clear(OUTBOX);
+        drop(mailbox);
+        // Without the lock: compressing takes its time.
+        for (message, compressible) in outbox {
+            // Checked when it was accepted; a Close frame may have gone out since.
+            let _ = protocol.send(message, compressible);
+        }
+        let mut mailbox = self.lock();
+        mailbox.outbox_bytes -= bytes;
+        mailbox.unsent = protocol.unsent();
     }
 
     /// Tells waiting writers how much is unsent now, and whether more can be.

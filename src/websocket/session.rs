@@ -16,6 +16,7 @@ use tungstenite::protocol::CloseFrame;
 use super::connection::Connection;
 use super::link::Link;
 use super::outcome::{BoxError, close_frame, internal_error, is_end};
+use super::protocol::Extensions;
 use super::{CloseCode, Config, lending};
 use crate::Io;
 use crate::trace::{error, warn};
@@ -53,9 +54,9 @@ enum Stage {
 }
 
 impl Session {
-    pub(crate) fn new(io: Io, config: &Config, link: Arc<Link>, body: Option<Body>) -> Self {
+    pub(crate) fn new(io: Io, config: &Config, extensions: &Extensions, link: Arc<Link>, body: Option<Body>) -> Self {
         Self {
-            connection: Some(Box::new(Connection::new(io, config, link.clone()))),
+            connection: Some(Box::new(Connection::new(io, config, extensions, link.clone()))),
             body,
             verdict: None,
             link,

@@ -9,6 +9,7 @@ use http::{Request, Response, response};
 use super::handshake::select_subprotocol;
 use super::link::Link;
 use super::outcome::{IntoResult, Outcome};
+use super::protocol::Extensions;
 use super::session::{Body, Session};
 use super::{Config, Error, Origins, WebSocket};
 use crate::capture::Capture;
@@ -133,6 +134,12 @@ impl Promotion for Upgrade {
         let accept = handshake.accept();
         let protocol = select_subprotocol(&protocols, &handshake)
             .and_then(|protocol| HeaderValue::from_str(protocol).ok().zip(Some(Box::from(protocol))));
+        #[cfg(feature = "deflate")]
+        let compression = handshake.compress(&config.compression);
+        let extensions = Extensions {
+            #[cfg(feature = "deflate")]
+            deflate: compression.as_ref().map(|(agreement, _)| *agreement),
+        };
         let header = protocol.as_ref().map(|(header, _)| header.clone());
         let run = Box::new(move |io: Io| {
             let link = Arc::new(Link::new(config.high_water_mark));
@@ -148,12 +155,16 @@ impl Promotion for Upgrade {
                 std::mem::forget(panic);
                 Box::pin(async { Err(Error::internal().into()) })
             });
-            Session::new(io, &config, link, Some(body))
+            Session::new(io, &config, &extensions, link, Some(body))
         });
         answer.switch(capture, HeaderValue::from_static("websocket"), response, run)?;
         response.headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
         if let Some(header) = header {
             response.headers.insert(SEC_WEBSOCKET_PROTOCOL, header);
+        }
+        #[cfg(feature = "deflate")]
+        if let Some((_, header)) = compression {
+            response.headers.insert(http::header::SEC_WEBSOCKET_EXTENSIONS, header);
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use tungstenite::Message;
 use tungstenite::protocol::CloseFrame;
 
 use super::link::Link;
-use super::protocol::Protocol;
+use super::protocol::{Extensions, Protocol};
 use super::scratch::Scratch;
 use super::{Config, Error};
 use crate::Io;
@@ -122,7 +122,7 @@ impl Connection {
     }
 
     #[inline]
-    pub(crate) fn send(&mut self, message: Message) -> Result<(), Error> {
+    pub(crate) fn send(&mut self, message: Message, compressible: bool) -> Result<(), Error> {
         if self.link.has_mail() {
             // What was sent from elsewhere goes first.
             self.collect();
@@ -130,7 +130,7 @@ impl Connection {
         if self.is_closed() {
             return Err(Error::closed());
         }
-        Ok(self.protocol.send(message)?)
+        Ok(self.protocol.send(message, compressible)?)
     }
 
     /// Writes what was sent, and is ready when all of it is written.
@@ -148,11 +148,11 @@ impl Connection {
 
 /// What the session does: see also `input` and `output`.
 impl Connection {
-    pub(crate) fn new(io: Io, config: &Config, link: Arc<Link>) -> Self {
+    pub(crate) fn new(io: Io, config: &Config, extensions: &Extensions, link: Arc<Link>) -> Self {
         Self {
             link,
             io: Some(io),
-            protocol: Protocol::new(config.limits()),
+            protocol: Protocol::new(config.limits(), extensions),
             waker: Waker::noop().clone(),
             scratch: None,
             stash: Vec::new(),

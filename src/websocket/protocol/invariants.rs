@@ -13,7 +13,7 @@ use tungstenite::protocol::{CloseFrame, Role, WebSocket};
 use tungstenite::{Error, Message};
 
 use super::differential::{Frame, bad_text, binary, cut, fragments, indices, input, text};
-use super::{Limits, MAX_SLICES, Protocol};
+use super::{Extensions, Limits, MAX_SLICES, Protocol};
 
 pub(super) const GENEROUS: Limits = limits(1 << 24, 1 << 24, 4096);
 
@@ -137,7 +137,7 @@ fn write(protocol: &mut Protocol, most: usize, wire: &mut Vec<u8>) {
 
 /// What comes of `pieces`, which are taken as the connection takes what it reads; answers are written at once.
 pub(super) fn replay<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: Limits) -> Outcome {
-    let mut protocol = Protocol::new(limits);
+    let mut protocol = Protocol::new(limits, &Extensions::default());
     let (mut unparsed, mut wire, mut outcome) = (Vec::new(), Vec::new(), Outcome::default());
     'input: for mut piece in pieces {
         while !piece.is_empty() {
@@ -227,7 +227,7 @@ proptest! {
     /// What is queued leaves in its order, whole; pongs may be left out, but not the last; nothing follows a Close.
     #[test]
     fn output(steps in steps()) {
-        let mut protocol = Protocol::new(GENEROUS);
+        let mut protocol = Protocol::new(GENEROUS, &Extensions::default());
         let (mut sent, mut pings, mut closed) = (Vec::new(), Vec::new(), false);
         let (mut wire, mut lent) = (Vec::new(), Vec::new());
         protocol.lend(&mut lent);
@@ -235,7 +235,7 @@ proptest! {
             let unsent = protocol.unsent();
             match step {
                 Step::Send(message) => {
-                    prop_assert_eq!(protocol.send(message.clone()).is_ok(), !closed);
+                    prop_assert_eq!(protocol.send(message.clone(), true).is_ok(), !closed);
                     prop_assert_eq!(protocol.unsent() > unsent, !closed);
                     closed |= message.is_close();
                     sent.extend((!closed).then_some(message));
@@ -303,7 +303,7 @@ proptest! {
             prop_assert_eq!(replay([&head[..]], limits).verdict, Verdict::Failed(1009));
         }
 
-        let mut protocol = Protocol::new(GENEROUS);
+        let mut protocol = Protocol::new(GENEROUS, &Extensions::default());
         prop_assert_eq!(protocol.receive(&mut head), (head.len(), None));
         for (index, piece) in pieces.into_iter().enumerate() {
             let Some(mut place) = protocol.direct() else { break };
@@ -335,11 +335,11 @@ proptest! {
 /// A peer that is always a little behind does not make us keep what it has got.
 #[test]
 fn what_is_written_is_let_go() {
-    let mut protocol = Protocol::new(GENEROUS);
+    let mut protocol = Protocol::new(GENEROUS, &Extensions::default());
     let (mut lent, mut wire) = (Vec::new(), Vec::new());
     for _ in 0..1000 {
         protocol.lend(&mut lent);
-        protocol.send(Message::binary(vec![0; 1000])).unwrap();
+        protocol.send(Message::binary(vec![0; 1000]), true).unwrap();
         let written = protocol.unsent().saturating_sub(5000);
         write(&mut protocol, written, &mut wire);
         protocol.reclaim(&mut lent);

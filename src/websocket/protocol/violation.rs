@@ -22,6 +22,10 @@ pub(crate) enum Violation {
     LongFrame,
     LongMessage,
     ManyFragments,
+    #[cfg(feature = "deflate")]
+    Compression,
+    #[cfg(feature = "deflate")]
+    Ratio,
 }
 
 impl Violation {
@@ -29,6 +33,8 @@ impl Violation {
         match self {
             Self::Utf8 => CloseCode::Invalid,
             Self::LongFrame | Self::LongMessage => CloseCode::Size,
+            #[cfg(feature = "deflate")]
+            Self::Ratio => CloseCode::Size,
             Self::ManyFragments => CloseCode::Policy,
             _ => CloseCode::Protocol,
         }
@@ -52,6 +58,10 @@ impl Violation {
             Self::LongFrame => "frame is too big",
             Self::LongMessage => "message is too big",
             Self::ManyFragments => "message has too many fragments",
+            #[cfg(feature = "deflate")]
+            Self::Compression => "compressed data is broken",
+            #[cfg(feature = "deflate")]
+            Self::Ratio => "message is compressed too much",
         }
     }
 }
