@@ -54,15 +54,15 @@ impl Verdict {
     }
 }
 
-/// The frames that a server has written: opcode and payload.
-fn frames(mut wire: &[u8]) -> Vec<(OpCode, Bytes)> {
+/// The frames that a server has written.
+pub(super) fn frames(mut wire: &[u8]) -> Vec<(FrameHeader, Bytes)> {
     let mut frames = Vec::new();
     while !wire.is_empty() {
         let mut cursor = io::Cursor::new(wire);
         let (header, length) = FrameHeader::parse(&mut cursor).unwrap().expect("a whole header");
         assert!(header.is_final && header.mask.is_none());
         let (payload, rest) = wire[cursor.position() as usize..].split_at(length as usize);
-        frames.push((header.opcode, Bytes::copy_from_slice(payload)));
+        frames.push((header, Bytes::copy_from_slice(payload)));
         wire = rest;
     }
     frames
@@ -71,9 +71,9 @@ fn frames(mut wire: &[u8]) -> Vec<(OpCode, Bytes)> {
 /// The pongs that a server has written, and the code of its Close frame, which must be the last.
 pub(super) fn answers(wire: &[u8]) -> (Vec<Bytes>, Option<Option<u16>>) {
     let (mut pongs, mut close) = (Vec::new(), None);
-    for (opcode, payload) in frames(wire) {
+    for (header, payload) in frames(wire) {
         assert_eq!(close, None, "something after the Close");
-        match opcode {
+        match header.opcode {
             OpCode::Control(Control::Pong) => pongs.push(payload),
             OpCode::Control(Control::Close) => close = Some(payload.first_chunk().copied().map(u16::from_be_bytes)),
             _ => panic!("nobody sent a message"),
@@ -124,7 +124,7 @@ pub(super) fn read(socket: &mut WebSocket<Pipe>, messages: &mut Vec<Message>) ->
 }
 
 /// Writes at most `most` bytes, and holds the accounts against what there is to write.
-fn write(protocol: &mut Protocol, most: usize, wire: &mut Vec<u8>) {
+pub(super) fn write(protocol: &mut Protocol, most: usize, wire: &mut Vec<u8>) {
     let mut slices = [IoSlice::new(&[]); MAX_SLICES];
     let count = protocol.slices(&mut slices);
     let bytes: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.iter().copied()).collect();
@@ -135,9 +135,12 @@ fn write(protocol: &mut Protocol, most: usize, wire: &mut Vec<u8>) {
     protocol.advance(length);
 }
 
-/// What comes of `pieces`, which are taken as the connection takes what it reads; answers are written at once.
 pub(super) fn replay<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: Limits) -> Outcome {
-    let mut protocol = Protocol::new(limits, &Extensions::default());
+    drive(Protocol::new(limits, &Extensions::default()), pieces)
+}
+
+/// What comes of `pieces`, which are taken as the connection takes what it reads; answers are written at once.
+pub(super) fn drive<'a>(mut protocol: Protocol, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let (mut unparsed, mut wire, mut outcome) = (Vec::new(), Vec::new(), Outcome::default());
     'input: for mut piece in pieces {
         while !piece.is_empty() {

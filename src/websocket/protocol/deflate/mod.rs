@@ -7,6 +7,8 @@
 //! ```
 
 mod compress;
+#[cfg(test)]
+mod differential;
 mod inflate;
 mod pool;
 #[cfg(test)]
