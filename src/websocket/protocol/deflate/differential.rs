@@ -138,26 +138,45 @@ impl Sent {
 
 /// What a compressed payload stands for, if it refers to nothing before it and ends where a block does.
 fn inflated(payload: &[u8]) -> Option<Vec<u8>> {
-    let mut inflate = Decompress::new(false);
+    // miniz_oxide lets data refer to what is before its beginning. Then it makes a difference what is there.
+    let data = inflated_after(0x00, payload)?;
+    (inflated_after(0xaa, payload)? == data).then_some(data)
+}
+
+fn inflated_after(past: u8, payload: &[u8]) -> Option<Vec<u8>> {
+    let mut inflate = oracle(past);
     let mut out = Vec::new();
-    let ended = run(&mut inflate, payload, &mut out)?;
+    let ended = run(&mut inflate, past, payload, &mut out)?;
     if !ended && !payload.is_empty() {
         let length = out.len();
         let unstripped = payload.ends_with(&TAIL);
         run(
             &mut inflate,
+            past,
             if unstripped { &[0, 0, 0, 0xff, 0xff] } else { &TAIL },
             &mut out,
         )?;
         // Only between two blocks is this another, the final one.
-        let between = run(&mut inflate, &[1, 0, 0, 0xff, 0xff], &mut out)?;
+        let between = run(&mut inflate, past, &[1, 0, 0, 0xff, 0xff], &mut out)?;
         return (between && out.len() == length).then_some(out);
     }
     Some(out)
 }
 
+/// With a window full of this.
+fn oracle(past: u8) -> Decompress {
+    let mut inflate = Decompress::new(false);
+    let block = [&[0, 0, 0x80, 0xff, 0x7f][..], &[past; 0x8000]].concat();
+    let mut window = Vec::with_capacity(0x8001);
+    inflate
+        .decompress_vec(&block, &mut window, FlushDecompress::None)
+        .unwrap();
+    assert_eq!(window.len(), 0x8000);
+    inflate
+}
+
 /// Takes all of the input; says whether a stream has ended with it.
-fn run(inflate: &mut Decompress, mut input: &[u8], out: &mut Vec<u8>) -> Option<bool> {
+fn run(inflate: &mut Decompress, past: u8, mut input: &[u8], out: &mut Vec<u8>) -> Option<bool> {
     let mut ended = false;
     loop {
         out.reserve(4096);
@@ -167,7 +186,7 @@ fn run(inflate: &mut Decompress, mut input: &[u8], out: &mut Vec<u8>) -> Option<
         let made = (inflate.total_out() - made) as usize;
         input = &input[taken..];
         if status == Status::StreamEnd {
-            inflate.reset(false);
+            *inflate = oracle(past);
             ended = true;
         } else if taken > 0 {
             ended = false;
@@ -291,7 +310,7 @@ proptest! {
                 }
                 let mut data = Vec::new();
                 bytes = [&bytes[..], &TAIL].concat().into();
-                prop_assert_eq!(run(&mut inflate, &bytes, &mut data), Some(false));
+                prop_assert_eq!(run(&mut inflate, 0, &bytes, &mut data), Some(false));
                 bytes = data.into();
             }
             prop_assert!(bytes == payload, "{} bytes for {}", bytes.len(), payload.len());
