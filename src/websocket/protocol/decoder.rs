@@ -144,6 +144,12 @@ impl Decoder {
         self.arrived(length)
     }
 
+    /// Nothing will be received any more: what was does not wait for the end of the connection.
+    pub(crate) fn forget(&mut self) {
+        self.frame = None;
+        self.message = None;
+    }
+
     /// Judges a frame by its header: the order of frames (§5.4) and the limits, before anything is reserved.
     fn check(&self, header: &Header) -> Result<(), Violation> {
         let reserved = header.rsv1;

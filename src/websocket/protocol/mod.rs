@@ -155,6 +155,7 @@ impl Protocol {
     /// Fails the connection (RFC 6455 §7.1.7).
     fn fail(&mut self, violation: Violation) -> Violation {
         self.closing.received = true;
+        self.decoder.forget();
         self.close(Some(&CloseFrame {
             code: violation.close_code(),
             reason: Utf8Bytes::from_static(violation.reason()),
