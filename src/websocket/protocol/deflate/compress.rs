@@ -15,7 +15,7 @@ pub(crate) fn compress(profile: Profile, payload: &[u8]) -> Option<Bytes> {
 }
 
 /// Our direction of one connection.
-pub(in crate::websocket::protocol) struct Compressor {
+pub(crate) struct Compressor {
     profile: Profile,
     threshold: usize,
     takeover: bool,
@@ -24,7 +24,7 @@ pub(in crate::websocket::protocol) struct Compressor {
 }
 
 impl Compressor {
-    pub(in crate::websocket::protocol) fn new(agreement: &Agreement) -> Self {
+    pub(crate) fn new(agreement: &Agreement) -> Self {
         Self {
             profile: agreement.profile,
             threshold: agreement.threshold,
@@ -34,7 +34,7 @@ impl Compressor {
     }
 
     /// The compressed payload of the next message; `None` if that is to be sent as it is.
-    pub(in crate::websocket::protocol) fn message(&mut self, payload: &[u8]) -> Option<Bytes> {
+    pub(crate) fn message(&mut self, payload: &[u8]) -> Option<Bytes> {
         if payload.len() < self.threshold || payload.is_empty() {
             return None;
         }

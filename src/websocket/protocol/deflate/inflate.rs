@@ -11,7 +11,7 @@ use super::{Agreement, TAIL, pool};
 const RATIO_FROM: usize = 64 * 1024;
 
 /// The peer's direction of one connection.
-pub(in crate::websocket::protocol) struct Inflater {
+pub(crate) struct Inflater {
     takeover: bool,
     max_ratio: Option<u32>,
     /// While a message passes; with context takeover, from the first one on.
@@ -25,7 +25,7 @@ pub(in crate::websocket::protocol) struct Inflater {
 }
 
 impl Inflater {
-    pub(in crate::websocket::protocol) fn new(agreement: &Agreement) -> Self {
+    pub(crate) fn new(agreement: &Agreement) -> Self {
         Self {
             takeover: agreement.client_context_takeover,
             max_ratio: agreement.max_ratio,
@@ -38,12 +38,12 @@ impl Inflater {
     }
 
     /// How many compressed bytes of the message have come.
-    pub(in crate::websocket::protocol) fn received(&self) -> usize {
+    pub(crate) fn received(&self) -> usize {
         self.received
     }
 
     /// Inflates the next bytes of the message; `sink` gets what they become, piece by piece, and may refuse it.
-    pub(in crate::websocket::protocol) fn inflate(
+    pub(crate) fn inflate(
         &mut self,
         input: &[u8],
         sink: impl FnMut(&[u8]) -> Result<(), Violation>,
@@ -105,7 +105,7 @@ impl Inflater {
     }
 
     /// All of the message has come: it must end where a block does, with the tail that its sender has left out.
-    pub(in crate::websocket::protocol) fn finish(&mut self) -> Result<(), Violation> {
+    pub(crate) fn finish(&mut self) -> Result<(), Violation> {
         let whole = self.ended || self.received == 0 || self.ends_with_block();
         if !self.takeover || !whole {
             self.release();

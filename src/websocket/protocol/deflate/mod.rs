@@ -14,8 +14,8 @@ mod pool;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::compress::Compressor;
-pub(super) use self::inflate::Inflater;
+pub(crate) use self::compress::Compressor;
+pub(crate) use self::inflate::Inflater;
 
 /// An empty block, which a sender leaves out at the end of each message (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
