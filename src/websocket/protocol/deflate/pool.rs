@@ -25,6 +25,11 @@ thread_local! {
 }
 
 struct Pool {
+    /// In the boxes in which connections hold them.
+    #[expect(
+        clippy::vec_box,
+        reason = "they are not to be moved out of their boxes and into others"
+    )]
     inflaters: Vec<Box<Inflate>>,
     /// The one that was used last comes last.
     compressors: Vec<(Profile, Box<Deflate>)>,
