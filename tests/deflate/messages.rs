@@ -81,6 +81,26 @@ async fn there_and_back() {
     client.leave().await;
 }
 
+/// It is as long compressed, and comes in several reads.
+#[tokio::test]
+async fn what_cannot_be_compressed() {
+    let server = echo(|config| config.compression(Compression::on()));
+    let (mut client, _) = offer(&server, "permessage-deflate").await;
+    let mut state = 1u32;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    })
+    .take(1 << 20)
+    .collect();
+    let payload = deflated(&noise);
+    assert!(payload.len() > noise.len());
+    client.write(&frame(0x80 | COMPRESSED | BINARY, payload)).await;
+    let answer = client.frame().await;
+    assert!(!answer.rsv1 && answer.payload == noise);
+    client.leave().await;
+}
+
 #[tokio::test]
 async fn below_the_threshold_or_without_use_it_is_sent_as_it_is() {
     let server = echo(|config| config.compression(Compression::on().threshold(100)));

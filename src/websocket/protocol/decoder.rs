@@ -151,35 +151,31 @@ impl Decoder {
     }
 
     /// Judges a frame by its header: the order of frames (§5.4) and the limits, before anything is reserved.
+    #[inline]
     fn check(&self, header: &Header) -> Result<(), Violation> {
-        let reserved = header.rsv1;
         #[cfg(feature = "deflate")]
-        let reserved = reserved && !self.may_be_compressed(header.opcode);
-        if reserved {
+        if header.rsv1 || self.message.as_ref().is_some_and(|message| message.compressed) {
+            return self.check_compressed(*header);
+        }
+        if header.rsv1 {
             return Err(Violation::ReservedBits);
         }
         if header.opcode.is_control() {
             return Ok(());
         }
-        let (held, fragments) = match (&self.message, header.opcode) {
-            (None, OpCode::Continuation) => return Err(Violation::UnexpectedContinuation),
-            (None, _) => (0, 0),
-            (Some(message), OpCode::Continuation) => (message.data.len(), message.fragments),
-            (Some(_), _) => return Err(Violation::UnfinishedMessage),
-        };
-        let limits = self.limits;
-        #[cfg(feature = "deflate")]
-        let (limits, held) = self.compressed_limits(header).unwrap_or((limits, held));
-        if header.length > limits.frame as u64 {
-            return Err(Violation::LongFrame);
+        let (held, fragments) = self.place(header.opcode)?;
+        fits(header.length, &self.limits, held, fragments)
+    }
+
+    /// How much of its message is there before a data frame: bytes and frames.
+    #[inline]
+    fn place(&self, opcode: OpCode) -> Result<(usize, usize), Violation> {
+        match (&self.message, opcode) {
+            (None, OpCode::Continuation) => Err(Violation::UnexpectedContinuation),
+            (None, _) => Ok((0, 0)),
+            (Some(message), OpCode::Continuation) => Ok((message.data.len(), message.fragments)),
+            (Some(_), _) => Err(Violation::UnfinishedMessage),
         }
-        if header.length > limits.message.saturating_sub(held) as u64 {
-            return Err(Violation::LongMessage);
-        }
-        if fragments >= limits.fragments {
-            return Err(Violation::ManyFragments);
-        }
-        Ok(())
     }
 
     fn open(&mut self, header: &Header) {
@@ -251,6 +247,20 @@ impl Decoder {
         }
         Ok(Some(data(message.text, Bytes::from(message.data))))
     }
+}
+
+#[inline]
+fn fits(length: u64, limits: &Limits, held: usize, fragments: usize) -> Result<(), Violation> {
+    if length > limits.frame as u64 {
+        return Err(Violation::LongFrame);
+    }
+    if length > limits.message.saturating_sub(held) as u64 {
+        return Err(Violation::LongMessage);
+    }
+    if fragments >= limits.fragments {
+        return Err(Violation::ManyFragments);
+    }
+    Ok(())
 }
 
 fn data(text: bool, payload: Bytes) -> Event {

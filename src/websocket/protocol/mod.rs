@@ -196,13 +196,24 @@ impl Protocol {
     #[inline]
     fn data(&mut self, opcode: OpCode, payload: Bytes, compressible: bool) {
         #[cfg(feature = "deflate")]
-        if let Some(compressor) = self.compressor.as_mut().filter(|_| compressible) {
-            if let Some(compressed) = compressor.message(&payload) {
-                return self.encoder.compressed(opcode, compressed);
-            }
+        if self.compressor.is_some() && compressible && self.compress(opcode, &payload) {
+            return;
         }
         let _ = compressible;
         self.encoder.frame(opcode, payload);
+    }
+
+    /// Queues a message compressed, unless it is better sent as it is.
+    #[cfg(feature = "deflate")]
+    #[inline(never)]
+    fn compress(&mut self, opcode: OpCode, payload: &[u8]) -> bool {
+        let compressed = self
+            .compressor
+            .as_mut()
+            .and_then(|compressor| compressor.message(payload));
+        compressed
+            .map(|payload| self.encoder.compressed(opcode, payload))
+            .is_some()
     }
 
     /// Queues a Close frame, if none is queued yet.

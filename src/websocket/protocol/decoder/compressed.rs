@@ -3,26 +3,26 @@
 use super::super::deflate::allowance;
 use super::super::frame::{Header, OpCode};
 use super::super::{Limits, Violation, mask, utf8};
-use super::{Decoder, Event};
+use super::{Decoder, Event, fits};
 
 impl Decoder {
-    /// Whether RSV1 may be set: on the first frame of a message, if compression was agreed on.
-    pub(super) fn may_be_compressed(&self, opcode: OpCode) -> bool {
-        self.inflater.is_some() && matches!(opcode, OpCode::Text | OpCode::Binary)
-    }
-
-    /// The limits on what comes of a compressed message, and how much has come; `None` if the frame is of another.
-    pub(super) fn compressed_limits(&self, header: &Header) -> Option<(Limits, usize)> {
-        let open = self.message.as_ref().is_some_and(|message| message.compressed);
-        if !open && !header.rsv1 {
-            return None;
+    /// `check`, if RSV1 is set or the open message is compressed.
+    #[cold]
+    pub(super) fn check_compressed(&self, header: Header) -> Result<(), Violation> {
+        let first = matches!(header.opcode, OpCode::Text | OpCode::Binary);
+        let Some(inflater) = self.inflater.as_ref().filter(|_| first || !header.rsv1) else {
+            return Err(Violation::ReservedBits);
+        };
+        if header.opcode.is_control() {
+            return Ok(());
         }
+        let (_, fragments) = self.place(header.opcode)?;
         let limits = Limits {
             message: allowance(self.limits.message),
             frame: allowance(self.limits.frame),
             ..self.limits
         };
-        Some((limits, self.inflater.as_ref()?.received()))
+        fits(header.length, &limits, inflater.received(), fragments)
     }
 
     /// Inflates the next bytes of the open frame's payload, still masked; none of it is kept.

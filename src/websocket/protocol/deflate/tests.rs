@@ -49,10 +49,18 @@ fn the_examples_of_rfc_7692_7_2_3() {
         ),
     ] {
         assert_eq!(inflate(&mut inflater, &[bytes]).unwrap(), b"Hello", "{what}");
+        // Without takeover nothing is remembered.
         let mut one = Inflater::new(&agreement());
-        if what != "with what is before it" {
-            let bytes: Vec<&[u8]> = bytes.chunks(1).collect();
-            assert_eq!(inflate(&mut one, &bytes).unwrap(), b"Hello", "{what}");
+        assert_eq!(
+            inflate(&mut one, &[&[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]]).unwrap(),
+            b"Hello"
+        );
+        let bytes: Vec<&[u8]> = bytes.chunks(1).collect();
+        let found = inflate(&mut one, &bytes);
+        if what == "with what is before it" {
+            assert_eq!(found, Err(Violation::Compression));
+        } else {
+            assert_eq!(found.unwrap(), b"Hello", "{what}");
         }
     }
 }
@@ -96,4 +104,24 @@ fn how_a_message_may_end() {
         inflate(&mut inflater, &[&[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]]).unwrap(),
         b"Hello"
     );
+}
+
+/// The buffer that pieces go through, full to its last byte or not, tells nothing about the end.
+#[test]
+fn any_length_there_and_back() {
+    let mut inflater = Inflater::new(&agreement());
+    let mut compressor = Compressor::new(&agreement());
+    for length in [1, 65_535, 65_536, 65_537, 131_071, 131_072, 131_073, 1 << 20] {
+        let zeros = vec![0; length];
+        let noise: Vec<u8> = (0..length as u32)
+            .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 % 128)
+            .collect();
+        for data in [&zeros, &noise] {
+            let Some(payload) = compressor.message(data) else {
+                assert_eq!(length, 1);
+                continue;
+            };
+            assert!(inflate(&mut inflater, &[&payload]).unwrap() == *data, "{length}");
+        }
+    }
 }
