@@ -18,10 +18,12 @@
 ///
 /// # Compressed messages from strangers
 /// All limits hold for what a message becomes, while it is inflated: [`max_message`](super::Config::max_message) to the
-/// byte, and UTF-8 at its first impossible byte. Beside what has been inflated, at most 64 KiB are held. On the wire a
-/// message may be an eighth (and 64 bytes) longer than that limit, because data that cannot be compressed grows; that
-/// bounds how many blocks it can have which hold nothing. A byte can become at most 1,032: see
-/// [`max_ratio`](Self::max_ratio).
+/// byte, and UTF-8 at its first impossible byte. So a socket can be made to hold that limit, half of it again for the
+/// moment in which the message grows, and a context. What is broken, or cut off, ends the socket with Close 1002.
+///
+/// On the wire a message may be an eighth (and 64 bytes) longer than its limit, because data that cannot be compressed
+/// grows; that also bounds how many blocks it can have which hold nothing. A byte can become at most 1,032:
+/// see [`max_ratio`](Self::max_ratio).
 ///
 /// # Secrets
 /// Where a secret and something that an attacker chooses are compressed together, the length of the result tells about
