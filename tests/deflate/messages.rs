@@ -107,7 +107,7 @@ async fn below_the_threshold_or_without_use_it_is_sent_as_it_is() {
     let (mut client, _) = offer(&server, "permessage-deflate").await;
     client.send(TEXT, "x".repeat(99)).await;
     client.expect(TEXT, "x".repeat(99)).await;
-    let noise: Vec<u8> = (0..100u32).map(|i| (i * i * 7919 >> 3) as u8).collect();
+    let noise: Vec<u8> = (0..100u32).map(|i| ((i * i * 7919) >> 3) as u8).collect();
     client.send(BINARY, &noise).await;
     client.expect(BINARY, &noise).await;
     client.send(TEXT, "x".repeat(100)).await;
