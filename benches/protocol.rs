@@ -24,7 +24,7 @@ use bytes::{BufMut, Bytes};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tungstenite::Message;
 
-use self::protocol::{Limits, MAX_SLICES, Protocol, Violation};
+use self::protocol::{Extensions, Limits, MAX_SLICES, Protocol, Violation};
 
 const SIZES: [(&str, usize); 5] = [
     ("20 B", 20),
@@ -57,12 +57,15 @@ fn non_ascii(size: usize) -> Vec<u8> {
 }
 
 fn protocol() -> Protocol {
-    Protocol::new(Limits {
-        message: 1 << 20,
-        frame: 1 << 20,
-        fragments: 1,
-        controls: 1,
-    })
+    Protocol::new(
+        Limits {
+            message: 1 << 20,
+            frame: 1 << 20,
+            fragments: 1,
+            controls: 1,
+        },
+        &Extensions::default(),
+    )
 }
 
 /// A client's frame. Its key is zero: decoding unmasks the input in place, which must be the same in the next round.
@@ -130,7 +133,7 @@ fn encode(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 protocol
-                    .send(Message::Binary(payload.clone()))
+                    .send(Message::Binary(payload.clone()), true)
                     .expect("the socket is open");
                 let mut slices = [IoSlice::new(&[]); MAX_SLICES];
                 let count = protocol.slices(&mut slices);

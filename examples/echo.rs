@@ -1,7 +1,8 @@
 //! The shortest honest server: bare hyper, every message comes back. HTTP/1.1 and, with the feature `http2`, HTTP/2 on
 //! one port.
 //!
-//! `cargo run --features http2 --example echo -- [--listen ADDR] [--max-message BYTES]`
+//! `cargo run --features http2 --example echo -- [--listen ADDR] [--max-message BYTES]`; with the feature `deflate` also
+//! `[--deflate]`, which compresses, and `[--takeover]`, which compresses with context takeover.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -19,7 +20,7 @@ use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use upsock::UpgradeService;
-use upsock::ws::{self, UpgradeLayer, WebSocket};
+use upsock::ws::{self, Config, UpgradeLayer, WebSocket};
 
 const PAGE: &str = include_str!("echo.html");
 
@@ -34,14 +35,9 @@ async fn echo(mut socket: WebSocket) {
     }
 }
 
-async fn route(request: Request<Incoming>, max_message: Option<usize>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn route(request: Request<Incoming>, config: Config) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(match request.uri().path() {
-        "/echo" => ws::upgrade(echo)
-            .configure(|config| match max_message {
-                Some(bytes) => config.max_message(bytes).max_frame(bytes).max_fragments(bytes),
-                None => config,
-            })
-            .into_response(),
+        "/echo" => ws::upgrade(echo).configure(|_| config).into_response(),
         _ => {
             let mut page = Response::new(Full::from(PAGE));
             page.headers_mut().insert(
@@ -55,11 +51,11 @@ async fn route(request: Request<Incoming>, max_message: Option<usize>) -> Result
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (listen, max_message) = arguments()?;
+    let (listen, config) = arguments()?;
     let listener = TcpListener::bind(listen).await?;
     println!("http://{0}/ and ws://{0}/echo", listener.local_addr()?);
 
-    let service = UpgradeLayer::new().layer(service_fn(move |request| route(request, max_message)));
+    let service = UpgradeLayer::new().layer(service_fn(move |request| route(request, config.clone())));
     let serve = async {
         loop {
             let Ok((stream, _)) = listener.accept().await else {
@@ -109,23 +105,29 @@ where
     }
 }
 
-fn arguments() -> Result<(SocketAddr, Option<usize>), Box<dyn std::error::Error>> {
+fn arguments() -> Result<(SocketAddr, Config), Box<dyn std::error::Error>> {
     let mut listen = SocketAddr::from(([127, 0, 0, 1], 9001));
-    let mut max_message = None;
+    let mut config = Config::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
+        #[cfg(feature = "deflate")]
+        if let "--deflate" | "--takeover" = name.as_str() {
+            let takeover = name == "--takeover";
+            let on = ws::Compression::on();
+            config = config.compression(on.server_context_takeover(takeover).client_context_takeover(takeover));
+            continue;
+        }
         let value = arguments.next().ok_or_else(|| format!("{name} wants a value"))?;
         match name.as_str() {
             "--listen" => listen = value.parse().map_err(|error| format!("--listen {value}: {error}"))?,
             "--max-message" => {
-                max_message = Some(
-                    value
-                        .parse()
-                        .map_err(|error| format!("--max-message {value}: {error}"))?,
-                );
+                let bytes = value
+                    .parse()
+                    .map_err(|error| format!("--max-message {value}: {error}"))?;
+                config = config.max_message(bytes).max_frame(bytes).max_fragments(bytes);
             }
             _ => return Err(format!("unknown option {name}; there are --listen ADDR and --max-message BYTES").into()),
         }
     }
-    Ok((listen, max_message))
+    Ok((listen, config))
 }

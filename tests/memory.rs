@@ -42,6 +42,10 @@ async fn echo(mut socket: WebSocket) {
 async fn route(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
     Ok(match request.uri().path() {
         "/echo" => ws::upgrade(echo).into_response(),
+        #[cfg(feature = "deflate")]
+        "/deflate" => ws::upgrade(echo)
+            .configure(|config| config.compression(ws::Compression::on()))
+            .into_response(),
         _ => bare(&mut request),
     })
 }
@@ -83,23 +87,33 @@ fn an_idle_socket_costs_at_most_a_kibibyte_after_an_echo_of_64() {
                 tokio::spawn(connection.with_upgrades());
             }
         });
-        let bare = heap_for_each(address, "/bare").await;
-        let socket = heap_for_each(address, "/echo").await;
+        let bare = heap_for_each(address, "/bare", SOCKETS).await;
+        let socket = heap_for_each(address, "/echo", SOCKETS).await;
         println!("bytes of heap for each of {SOCKETS} idle connections: {socket}, of which hyper's and tokio's {bare}");
         assert!(
             socket - bare <= 1024,
             "{} bytes of our own for each socket",
             socket - bare
         );
+        #[cfg(feature = "deflate")]
+        {
+            let compressed = heap_for_each(address, "/deflate", SOCKETS / 10).await;
+            println!("and with compression: {compressed}");
+            assert!(
+                compressed - bare <= 1024,
+                "{} bytes of our own for each socket that compresses",
+                compressed - bare
+            );
+        }
     });
 }
 
-async fn heap_for_each(address: SocketAddr, path: &str) -> usize {
+async fn heap_for_each(address: SocketAddr, path: &str, count: usize) -> usize {
     // The first pays for what the thread and the runtime keep.
     let _first = clients(address, path, 1).await;
     let before = HEAP.allocated();
-    let _all = clients(address, path, SOCKETS).await;
-    (HEAP.allocated() - before) / SOCKETS
+    let _all = clients(address, path, count).await;
+    (HEAP.allocated() - before) / count
 }
 
 /// Starts a process that opens `count` sockets, and waits until each is idle.
@@ -148,7 +162,8 @@ fn client(orders: &str) {
             write!(
                 stream,
                 "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                 Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
             )
             .unwrap();
             let mut head = Vec::new();
@@ -158,6 +173,21 @@ fn client(orders: &str) {
                 head.push(byte[0]);
             }
             assert!(head.starts_with(b"HTTP/1.1 101 "));
+            if path == "/deflate" {
+                stream.write_all(&compressed_frame()).unwrap();
+                // FIN, RSV1 and binary.
+                let mut start = [0; 2];
+                stream.read_exact(&mut start).unwrap();
+                assert!(start[0] == 0xc2 && start[1] <= 126, "{start:?}");
+                let length = if start[1] < 126 {
+                    usize::from(start[1])
+                } else {
+                    let mut length = [0; 2];
+                    stream.read_exact(&mut length).unwrap();
+                    usize::from(u16::from_be_bytes(length))
+                };
+                stream.read_exact(&mut answer[..length]).unwrap();
+            }
             if path == "/echo" {
                 stream.write_all(&frame).unwrap();
                 stream.read_exact(&mut answer).unwrap();
@@ -170,4 +200,21 @@ fn client(orders: &str) {
     // Until the test is done with us.
     let _ = std::io::stdin().read(&mut [0]);
     drop(sockets);
+}
+
+/// The same message, compressed.
+fn compressed_frame() -> Vec<u8> {
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(&[7; MESSAGE]).unwrap();
+    encoder.flush().unwrap();
+    let payload = encoder.get_ref();
+    let payload = &payload[..payload.len() - 4];
+    let mut frame = vec![0xc2, 0xfe];
+    frame.extend((payload.len() as u16).to_be_bytes());
+    if payload.len() < 126 {
+        frame = vec![0xc2, 0x80 | payload.len() as u8];
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
 }

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+#[cfg(feature = "deflate")]
+use super::Compression;
 use super::KeepAlive;
 use super::protocol::Limits;
 
@@ -30,6 +32,8 @@ pub struct Config {
     pub(crate) max_lifetime: Option<Duration>,
     pub(crate) close_timeout: Duration,
     pub(crate) linger: Duration,
+    #[cfg(feature = "deflate")]
+    pub(crate) compression: Compression,
 }
 
 /// When messages are written, and what a `send` that is ready says of that.
@@ -67,6 +71,8 @@ impl Default for Config {
             max_lifetime: None,
             close_timeout: Duration::from_secs(5),
             linger: Duration::from_secs(2),
+            #[cfg(feature = "deflate")]
+            compression: Compression::off(),
         }
     }
 }
@@ -186,12 +192,21 @@ impl Config {
         self
     }
 
+    /// Whether and how messages are compressed. Default: [`Compression::off`]. Feature `deflate`.
+    ///
+    /// It is agreed on in the handshake: a socket made by [`WebSocket::from_io`](super::WebSocket::from_io) has none.
+    #[cfg(feature = "deflate")]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             message: self.max_message,
             frame: self.max_frame,
-            fragments: self.max_fragments,
-            controls: self.max_control_frames,
+            fragments: u32::try_from(self.max_fragments).unwrap_or(u32::MAX),
+            controls: u32::try_from(self.max_control_frames).unwrap_or(u32::MAX),
         }
     }
 }

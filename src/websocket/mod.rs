@@ -56,6 +56,8 @@
 
 #[cfg(feature = "tokio-tungstenite")]
 mod bridge;
+#[cfg(feature = "deflate")]
+mod compression;
 mod config;
 mod connection;
 mod deadlines;
@@ -83,6 +85,8 @@ pub use tungstenite::protocol::CloseFrame;
 pub use tungstenite::protocol::frame::coding::CloseCode;
 pub use tungstenite::{Message, Utf8Bytes};
 
+#[cfg(feature = "deflate")]
+pub use self::compression::Compression;
 pub use self::config::{Config, Flush};
 pub use self::error::Error;
 pub use self::handshake::{Handshake, Origins};

@@ -53,11 +53,28 @@ impl Sender {
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, the message is not sent.
-    pub async fn send(&self, mut message: Message) -> Result<(), Error> {
+    pub async fn send(&self, message: Message) -> Result<(), Error> {
+        self.send_as(message, true).await
+    }
+
+    /// [`send`](Self::send)s a message without compressing it: see
+    /// [`WebSocket::send_uncompressed`](super::WebSocket::send_uncompressed). Feature `deflate`.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// That of [`send`](Self::send).
+    #[cfg(feature = "deflate")]
+    pub async fn send_uncompressed(&self, message: Message) -> Result<(), Error> {
+        self.send_as(message, false).await
+    }
+
+    async fn send_as(&self, mut message: Message, compressible: bool) -> Result<(), Error> {
         loop {
             // First, so that no room is made unheard.
             let room = self.link.waiting().room.notified();
-            match self.link.offer(message) {
+            match self.link.offer(message, compressible) {
                 Ok(()) => return Ok(()),
                 Err((Refused::Unsendable(why), _)) => return Err(why.into()),
                 Err((Refused::Full, refused)) => message = refused,
@@ -71,7 +88,7 @@ impl Sender {
     /// # Errors
     /// They give the message back.
     pub fn try_send(&self, message: Message) -> Result<(), TrySendError> {
-        self.link.offer(message).map_err(|(why, message)| match why {
+        self.link.offer(message, true).map_err(|(why, message)| match why {
             Refused::Full => TrySendError::Full(message),
             Refused::Unsendable(Unsendable::Closed) => TrySendError::Closed(message),
             Refused::Unsendable(_) => TrySendError::Unsendable(message),
@@ -88,7 +105,9 @@ impl Sender {
     pub fn close(&self, code: CloseCode, reason: impl Into<String>) -> Result<(), Error> {
         let reason: String = reason.into();
         let reason = reason.into();
-        Ok(self.link.send(Message::Close(Some(CloseFrame { code, reason })))?)
+        Ok(self
+            .link
+            .send(Message::Close(Some(CloseFrame { code, reason })), false)?)
     }
 
     /// Waits until nothing can be sent any more: the socket is closed, or closing.

@@ -17,6 +17,7 @@ use tungstenite::protocol::CloseFrame;
 use super::connection::Connection;
 use super::link::Link;
 use super::outcome::{BoxError, close_frame, internal_error, is_end};
+use super::protocol::Extensions;
 use super::registry::Member;
 use super::{CloseCode, Config, lending};
 use crate::{Io, trace};
@@ -25,7 +26,7 @@ use crate::{Io, trace};
 pub(crate) type Body = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
 /// A peer whose connection we keep only so that it reads our last frame may send this much more.
-const LINGER_BYTES: usize = 16 << 20;
+const LINGER_BYTES: u32 = 16 << 20;
 
 pub(crate) struct Session {
     /// `None` only if it was lost in a panic.
@@ -60,15 +61,21 @@ enum Stage {
     /// The last byte is written, and the write side is being shut.
     Shutting,
     /// The peer is to end the connection, and has this many bytes left for it.
-    Lingering(usize),
+    Lingering(u32),
 }
 
 impl Session {
     /// `body`: if there is one, and unless the closure has panicked.
-    pub(crate) fn new(io: Io, config: &Config, member: Member, body: thread::Result<Option<Body>>) -> Self {
+    pub(crate) fn new(
+        io: Io,
+        config: &Config,
+        extensions: &Extensions,
+        member: Member,
+        body: thread::Result<Option<Body>>,
+    ) -> Self {
         let link = Arc::clone(&member);
         let mut session = Self {
-            connection: Some(Box::new(Connection::new(io, config, member))),
+            connection: Some(Box::new(Connection::new(io, config, extensions, member))),
             body: None,
             verdict: None,
             link,
@@ -192,7 +199,7 @@ impl Session {
                     Poll::Pending => return self.poll_timer(connection, cx),
                 },
                 Stage::Lingering(left) => match connection.poll_discard(cx) {
-                    Poll::Ready(Some(length)) if length < left => Stage::Lingering(left - length),
+                    Poll::Ready(Some(length)) if length < left as usize => Stage::Lingering(left - length as u32),
                     Poll::Ready(_) => {
                         connection.fail(io::ErrorKind::ConnectionAborted.into());
                         break;

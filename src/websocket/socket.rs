@@ -11,6 +11,7 @@ use tungstenite::Message;
 use tungstenite::protocol::CloseFrame;
 
 use super::link::Link;
+use super::protocol::Extensions;
 use super::registry::{Member, Registry};
 use super::session::Session;
 use super::{CloseCode, Config, Error, Flush, Handshake, Sender, lending};
@@ -93,7 +94,8 @@ impl WebSocket {
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let link = Arc::clone(&member);
-        tokio::spawn(Session::new(Io::new(io), &config, member, Ok(None)));
+        let session = Session::new(Io::new(io), &config, &Extensions::default(), member, Ok(None));
+        tokio::spawn(session);
         Self::new(&config, link, None, None)
     }
 
@@ -119,13 +121,32 @@ impl WebSocket {
     /// If the future is dropped before it is ready, the message is not sent; with [`Flush::Each`] it may have been.
     // No `async fn`, which would hold the message twice.
     pub fn send(&mut self, message: Message) -> impl Future<Output = Result<(), Error>> + Send {
+        self.send_as(message, true)
+    }
+
+    /// [`send`](Self::send)s a message without compressing it. Feature `deflate`.
+    ///
+    /// For messages in which a secret lies beside something that an attacker can choose: the length of a compressed
+    /// message tells about what is in it (BREACH). Nor do messages after it refer to it.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// That of [`send`](Self::send).
+    #[cfg(feature = "deflate")]
+    pub fn send_uncompressed(&mut self, message: Message) -> impl Future<Output = Result<(), Error>> + Send {
+        self.send_as(message, false)
+    }
+
+    fn send_as(&mut self, message: Message, compressible: bool) -> impl Future<Output = Result<(), Error>> + Send {
         let mut message = Some(message);
         poll_fn(move |cx| {
             if message.is_some() {
                 ready!(self.poll_room(cx))?;
             }
             if let Some(message) = message.take() {
-                self.queue(message)?;
+                self.queue(message, compressible)?;
             }
             if self.flush == Flush::Each {
                 ready!(self.poll_written(cx));
@@ -148,10 +169,13 @@ impl WebSocket {
     /// Once polled, the socket closes, also if the future is dropped.
     pub async fn close(&mut self, code: CloseCode, reason: impl Into<String>) -> Result<(), Error> {
         let reason: String = reason.into();
-        self.queue(Message::Close(Some(CloseFrame {
-            code,
-            reason: reason.into(),
-        })))?;
+        self.queue(
+            Message::Close(Some(CloseFrame {
+                code,
+                reason: reason.into(),
+            })),
+            true,
+        )?;
         poll_fn(|cx| self.poll_written(cx)).await;
         Ok(())
     }
@@ -209,14 +233,16 @@ impl WebSocket {
     }
 
     #[inline]
-    fn queue(&self, message: Message) -> Result<(), Error> {
+    fn queue(&self, message: Message, compressible: bool) -> Result<(), Error> {
         let mut message = Some(message);
         let lent = lending::with(&self.link, |connection| {
-            message.take().map_or(Ok(()), |message| connection.send(message))
+            message
+                .take()
+                .map_or(Ok(()), |message| connection.send(message, compressible))
         });
         match (lent, message) {
             (Some(result), _) => result?,
-            (None, Some(message)) => self.link.send(message)?,
+            (None, Some(message)) => self.link.send(message, compressible)?,
             (None, None) => {}
         }
         Ok(())
@@ -254,7 +280,7 @@ impl Sink<Message> for WebSocket {
 
     #[inline]
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.queue(message)
+        self.queue(message, true)
     }
 
     #[inline]
@@ -274,7 +300,7 @@ impl Sink<Message> for WebSocket {
             code: CloseCode::Normal,
             reason: "".into(),
         };
-        match self.queue(Message::Close(Some(frame))) {
+        match self.queue(Message::Close(Some(frame)), true) {
             Err(error) if !error.is_closed() => return Poll::Ready(Err(error)),
             _ => {}
         }

@@ -116,7 +116,7 @@ async fn shutdown(registry: Arc<Registry>, deadline: Duration) -> Drained {
         for batch in links.chunks(BATCH) {
             for link in batch {
                 // Those that are closing already have their own code.
-                let _ = link.send(Message::Close(Some(going_away("server is shutting down"))));
+                let _ = link.send(Message::Close(Some(going_away("server is shutting down"))), false);
             }
             yield_now().await;
         }

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::handshake::select_subprotocol;
 use super::outcome::{IntoResult, Outcome};
+use super::protocol::Extensions;
 use super::registry::Member;
 use super::session::{Body, Session};
 use super::{Config, Handshake, Origins, Sockets, WebSocket};
@@ -189,9 +190,16 @@ impl Promotion for Upgrade {
         let (header, protocol) = select_subprotocol(&protocols, &handshake)
             .and_then(|protocol| Some((HeaderValue::from_str(protocol).ok()?, Box::from(protocol))))
             .unzip();
+        #[cfg(feature = "deflate")]
+        let compression = handshake.compress(&config.compression);
+        let extensions = Extensions {
+            #[cfg(feature = "deflate")]
+            deflate: compression.as_ref().map(|(agreement, _)| *agreement),
+        };
         let starting = Box::new(Starting {
             start,
             config,
+            extensions,
             member,
             expires,
             handshake,
@@ -205,6 +213,10 @@ impl Promotion for Upgrade {
         if let Some(header) = header {
             response.headers.insert(SEC_WEBSOCKET_PROTOCOL, header);
         }
+        #[cfg(feature = "deflate")]
+        if let Some((_, header)) = compression {
+            response.headers.insert(http::header::SEC_WEBSOCKET_EXTENSIONS, header);
+        }
         Ok(())
     }
 }
@@ -213,6 +225,7 @@ impl Promotion for Upgrade {
 struct Starting {
     start: Box<dyn FnOnce(WebSocket) -> Body + Send>,
     config: Config,
+    extensions: Extensions,
     member: Member,
     /// The tick at which the wait is over.
     expires: u32,
@@ -241,6 +254,7 @@ impl Start for Box<Starting> {
         let Starting {
             start,
             config,
+            extensions,
             member,
             handshake,
             protocol,
@@ -251,7 +265,7 @@ impl Start for Box<Starting> {
             let link = Arc::clone(&member);
             let socket = WebSocket::new(&config, link, Some(handshake), protocol);
             let body = catch_unwind(AssertUnwindSafe(|| start(socket)));
-            Session::new(io, &config, member, body.map(Some))
+            Session::new(io, &config, &extensions, member, body.map(Some))
         });
         trace::instrument(session, span)
     }

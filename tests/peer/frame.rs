@@ -10,6 +10,8 @@ pub const PONG: u8 = 10;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     pub fin: bool,
+    /// The message is compressed.
+    pub rsv1: bool,
     pub opcode: u8,
     pub payload: Vec<u8>,
 }
@@ -45,7 +47,7 @@ pub fn header(first: u8, length: u64) -> Vec<u8> {
 /// The first frame of a server, and its length; `None` if it is not all there.
 pub(super) fn parse(input: &[u8]) -> Option<(Frame, usize)> {
     let (&first, &second) = (input.first()?, input.get(1)?);
-    assert_eq!(first & 0x70, 0, "reserved bits");
+    assert_eq!(first & 0x30, 0, "reserved bits");
     assert_eq!(second & 0x80, 0, "a server does not mask");
     let (length, start) = match second {
         126 => (u64::from(u16::from_be_bytes(*input[2..].first_chunk()?)), 4),
@@ -55,6 +57,7 @@ pub(super) fn parse(input: &[u8]) -> Option<(Frame, usize)> {
     let end = start + length as usize;
     let frame = Frame {
         fin: first & 0x80 != 0,
+        rsv1: first & 0x40 != 0,
         opcode: first & 0x0f,
         payload: input.get(start..end)?.to_vec(),
     };

@@ -33,25 +33,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     }
 
     pub async fn handshake(stream: S) -> Self {
+        Self::handshake_with(stream, "").await.0
+    }
+
+    /// With more header lines; returns the response's head too.
+    pub async fn handshake_with(stream: S, lines: &str) -> (Self, String) {
         let mut client = Self::new(stream);
-        let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{lines}\r\n"
+        );
         client.write(request.as_bytes()).await;
-        client.skip_response().await;
-        client
+        let head = client.skip_response().await;
+        (client, head)
     }
 
     /// Reads the response to a handshake.
-    pub async fn skip_response(&mut self) {
+    pub async fn skip_response(&mut self) -> String {
         let end = loop {
             if let Some(at) = self.input.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                 break at + 4;
             }
             assert_ne!(soon(self.fill()).await.expect("a response"), 0, "no response");
         };
-        let head = String::from_utf8_lossy(&self.input[..end]);
+        let head = String::from_utf8_lossy(&self.input[..end]).into_owned();
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         self.input.drain(..end);
+        head
     }
 
     #[track_caller]
@@ -114,7 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
             let frame = frame.await;
             let found = (frame.opcode, String::from_utf8_lossy(&frame.payload));
             assert_eq!(found, (opcode, String::from_utf8_lossy(payload.as_ref())), "{place}");
-            assert!(frame.fin);
+            assert!(frame.fin && !frame.rsv1, "{place}");
         }
     }
 

@@ -15,7 +15,7 @@ use tungstenite::protocol::CloseFrame;
 use super::deadlines::Deadlines;
 use super::link::Link;
 use super::link::mailbox::Item;
-use super::protocol::{Protocol, Unsendable};
+use super::protocol::{Extensions, Protocol, Unsendable};
 use super::registry::Member;
 use super::scratch::Scratch;
 use super::{Config, Error};
@@ -139,7 +139,7 @@ impl Connection {
     }
 
     #[inline]
-    pub(crate) fn send(&mut self, message: Message) -> Result<(), Unsendable> {
+    pub(crate) fn send(&mut self, message: Message, compressible: bool) -> Result<(), Unsendable> {
         if self.is_closed() {
             return Err(Unsendable::Closed);
         }
@@ -148,7 +148,7 @@ impl Connection {
             self.link.seal(&mut self.protocol);
         }
         self.link.count_sent(&message);
-        self.protocol.send(message)
+        self.protocol.send(message, compressible)
     }
 
     /// Writes what was sent, and is ready when all of it is written.
@@ -165,13 +165,13 @@ impl Connection {
 
 /// What the session does: see also `input` and `output`.
 impl Connection {
-    pub(crate) fn new(io: Io, config: &Config, link: Member) -> Self {
+    pub(crate) fn new(io: Io, config: &Config, extensions: &Extensions, link: Member) -> Self {
         trace::opened(&link.id());
         let deadlines = Deadlines::new(config, link.registry().now());
         let mut connection = Self {
             link,
             io: Some(io),
-            protocol: Protocol::new(config.limits()),
+            protocol: Protocol::new(config.limits(), extensions),
             waker: Waker::noop().clone(),
             scratch: None,
             stash: Vec::new(),

@@ -121,7 +121,7 @@ impl Connection {
         self.ping = if timed { now } else { 0 };
         let payload = Bytes::from([OURS, now.to_be_bytes()].concat());
         // Refused only for its length or after a Close frame.
-        let _ = self.protocol.send(Message::Ping(payload));
+        let _ = self.protocol.send(Message::Ping(payload), false);
     }
 
     /// The socket has ended.

@@ -1,6 +1,8 @@
 //! The client's request to open a WebSocket (RFC 6455 §4.2.1), parsed and valid.
 
 mod accept;
+#[cfg(feature = "deflate")]
+mod extension;
 mod origin;
 mod subprotocol;
 
@@ -13,6 +15,9 @@ use crate::Rejection;
 use crate::capture::has_body;
 use crate::extended_connect::protocol;
 use crate::headers::has_token;
+
+#[cfg(feature = "deflate")]
+use super::{Compression, protocol::Agreement};
 
 use self::accept::Key;
 pub use self::origin::Origins;
@@ -38,6 +43,8 @@ struct Fields {
     host: Box<str>,
     origin: Option<Box<str>>,
     protocols: Box<[Box<str>]>,
+    #[cfg(feature = "deflate")]
+    compression: Option<extension::Offer>,
     version: Version,
 }
 
@@ -92,6 +99,8 @@ impl Handshake {
                 .map(lossy)
                 .reduce(|all, next| format!("{all}, {next}").into()),
             protocols: subprotocol::parse(headers).ok_or(Rejection::Subprotocol)?,
+            #[cfg(feature = "deflate")]
+            compression: extension::Offer::first(headers),
             version,
         })))
     }
@@ -114,6 +123,13 @@ impl Handshake {
     /// The version of HTTP that the request came in.
     pub fn version(&self) -> Version {
         self.0.version
+    }
+
+    /// What is agreed on if the client offers compression, and the value of `Sec-WebSocket-Extensions` that says so.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn compress(&self, compression: &Compression) -> Option<(Agreement, HeaderValue)> {
+        let offer = self.0.compression.filter(|_| compression.enabled)?;
+        Some(offer.accept(compression))
     }
 
     /// The value of `Sec-WebSocket-Accept`; none if there is no key, over HTTP/2.

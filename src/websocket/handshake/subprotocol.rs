@@ -23,7 +23,7 @@ pub(crate) fn select<'a>(supported: &'a [String], handshake: &Handshake) -> Opti
 }
 
 /// Whether this is a token (RFC 9110 §5.6.2).
-fn is_token(bytes: &[u8]) -> bool {
+pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty()
         && bytes
             .iter()

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use tungstenite::Message;
 
-use super::mailbox::{Item, Mailbox};
+use super::mailbox::{Item, Mail, Mailbox};
 use super::{DROPPED, INBOX, Link, WRITER};
 use crate::websocket::Error;
 use crate::websocket::protocol::{Protocol, Unsendable};
@@ -38,7 +38,7 @@ impl Link {
         } else {
             mailbox.outbox.bytes()
         };
-        if ahead + mailbox.unsent < self.high_water_mark {
+        if ahead + mailbox.unsent < self.high_water_mark() {
             mailbox.outbox.leave_line();
             return Poll::Ready(Ok(()));
         }
@@ -48,13 +48,13 @@ impl Link {
         Poll::Pending
     }
 
-    pub(crate) fn send(&self, message: Message) -> Result<(), Unsendable> {
+    pub(crate) fn send(&self, message: Message, compressible: bool) -> Result<(), Unsendable> {
         Protocol::check(&message)?;
         let mailbox = self.lock();
         if mailbox.closed {
             return Err(Unsendable::Closed);
         }
-        self.accept(mailbox, message);
+        self.accept(mailbox, Mail { message, compressible });
         Ok(())
     }
 

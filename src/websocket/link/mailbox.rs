@@ -63,11 +63,18 @@ impl Inbox {
     }
 }
 
+/// Something to be sent.
+#[derive(Debug)]
+pub(crate) struct Mail {
+    pub(crate) message: Message,
+    pub(crate) compressible: bool,
+}
+
 /// What is to be sent, and not yet in the session's hands. Control frames go ahead of data (RFC 6455 §5.4 allows them
 /// even between fragments); a Close frame does not, it is the last.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    queue: VecDeque<Message>,
+    queue: VecDeque<Mail>,
     /// How many control frames lead the queue.
     controls: u32,
     /// The place in line of the socket's handle, from 1 on, if it waits: what senders add meanwhile comes later.
@@ -76,28 +83,42 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn push(&mut self, message: Message) {
-        self.bytes += cost(&message);
-        if message.is_ping() || message.is_pong() {
-            self.queue.insert(self.controls as usize, message);
+    pub(crate) fn push(&mut self, mail: Mail) {
+        self.bytes += cost(&mail.message);
+        if mail.message.is_ping() || mail.message.is_pong() {
+            self.queue.insert(self.controls as usize, mail);
             self.controls += 1;
             self.place = self.place.map(|place| place.saturating_add(1));
         } else {
-            self.queue.push_back(message);
+            self.queue.push_back(mail);
         }
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Message> {
-        let message = self.queue.pop_front()?;
-        self.bytes -= cost(&message);
+    /// Takes what is first, until that is this long or longer.
+    pub(crate) fn take(&mut self, length: usize) -> VecDeque<Mail> {
+        if self.bytes <= length {
+            self.controls = 0;
+            self.place = self.place.map(|_| NonZeroU32::MIN);
+            self.bytes = 0;
+            // An idle connection holds no buffer.
+            return std::mem::take(&mut self.queue);
+        }
+        let end = self.bytes - length;
+        let mut taken = VecDeque::new();
+        while self.bytes > end {
+            taken.extend(self.pop());
+        }
+        taken
+    }
+
+    fn pop(&mut self) -> Option<Mail> {
+        let mail = self.queue.pop_front()?;
+        self.bytes -= cost(&mail.message);
         self.controls = self.controls.saturating_sub(1);
         self.place = self
             .place
             .map(|place| NonZeroU32::new(place.get() - 1).unwrap_or(place));
-        if self.queue.is_empty() {
-            self.queue = VecDeque::new();
-        }
-        Some(message)
+        Some(mail)
     }
 
     /// The socket's handle waits, behind all that is here now.

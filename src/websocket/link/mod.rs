@@ -13,9 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tungstenite::Message;
 
-use self::mailbox::Mailbox;
+use self::mailbox::{Mail, Mailbox};
 pub(super) use self::senders::Refused;
 use super::registry::Registry;
 use super::sender::SocketId;
@@ -45,8 +44,8 @@ pub(crate) struct Link {
     /// Says what is in the mailbox, so that nobody locks it in vain.
     flags: AtomicU8,
     mailbox: Mutex<Mailbox>,
-    high_water_mark: usize,
-    outbox_bytes: usize,
+    high_water_mark: u32,
+    outbox_bytes: u32,
     outbox_messages: u32,
     /// Most sockets never have a sender that waits.
     waiting: OnceLock<Box<Waiting>>,
@@ -81,9 +80,9 @@ impl Link {
             id: SocketId::next(),
             flags: AtomicU8::new(0),
             mailbox: Mutex::default(),
-            high_water_mark: config.high_water_mark,
-            outbox_bytes: config.outbox_bytes,
-            outbox_messages: u32::try_from(config.outbox_messages).unwrap_or(u32::MAX),
+            high_water_mark: limit(config.high_water_mark),
+            outbox_bytes: limit(config.outbox_bytes),
+            outbox_messages: limit(config.outbox_messages),
             waiting: OnceLock::new(),
             round_trip: AtomicU32::new(0),
             counters: Counters::default(),
@@ -96,7 +95,7 @@ impl Link {
 
     #[inline]
     pub(crate) fn high_water_mark(&self) -> usize {
-        self.high_water_mark
+        self.high_water_mark as usize
     }
 
     pub(crate) fn slot(&self) -> u32 {
@@ -159,10 +158,10 @@ impl Link {
     }
 
     /// Takes a message to be sent.
-    fn accept(&self, mut mailbox: MutexGuard<'_, Mailbox>, message: Message) {
-        let close = message.is_close();
+    fn accept(&self, mut mailbox: MutexGuard<'_, Mailbox>, mail: Mail) {
+        let close = mail.message.is_close();
         mailbox.closed |= close;
-        mailbox.outbox.push(message);
+        mailbox.outbox.push(mail);
         let news = if close { OUTBOX | CLOSING } else { OUTBOX };
         if self.has_all(news) {
             drop(mailbox);
@@ -186,4 +185,9 @@ impl Link {
             waiting.room.notify_waiters();
         }
     }
+}
+
+/// There is a link for each socket: nobody needs more.
+fn limit(config: usize) -> u32 {
+    u32::try_from(config).unwrap_or(u32::MAX)
 }

@@ -2,6 +2,7 @@
 
 use tungstenite::Message;
 
+use super::mailbox::Mail;
 use super::{ABORTED, Link, RUNG, Waiting};
 use crate::websocket::protocol::{Protocol, Unsendable};
 
@@ -13,7 +14,7 @@ pub(crate) enum Refused {
 
 impl Link {
     /// Takes a message to be sent, if there is room in the outbox; in an empty one there always is.
-    pub(crate) fn offer(&self, message: Message) -> Result<(), (Refused, Message)> {
+    pub(crate) fn offer(&self, message: Message, compressible: bool) -> Result<(), (Refused, Message)> {
         if let Err(why) = Protocol::check(&message) {
             return Err((Refused::Unsendable(why), message));
         }
@@ -22,11 +23,11 @@ impl Link {
             return Err((Refused::Unsendable(Unsendable::Closed), message));
         }
         let full = mailbox.outbox.len() >= self.outbox_messages as usize
-            || mailbox.outbox.bytes().saturating_add(message.len()) > self.outbox_bytes;
+            || mailbox.outbox.bytes().saturating_add(message.len()) > self.outbox_bytes as usize;
         if full && !mailbox.outbox.is_empty() {
             return Err((Refused::Full, message));
         }
-        self.accept(mailbox, message);
+        self.accept(mailbox, Mail { message, compressible });
         Ok(())
     }
 

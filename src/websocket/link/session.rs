@@ -1,12 +1,13 @@
 //! The session.
 
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Duration;
 
 use tungstenite::Message;
 
-use super::mailbox::{Item, Outbox};
+use super::mailbox::{Item, Mail, Mailbox, Outbox};
 use super::{ABORTED, CLOSING, DROPPED, INBOX, Link, OUTBOX, RUNG, WRITER};
 use crate::websocket::protocol::Protocol;
 
@@ -111,15 +112,18 @@ impl Link {
     /// Moves what is to be sent into `protocol`: as far as there is room, or all if a Close frame is the last of it.
     pub(crate) fn collect(&self, protocol: &mut Protocol) {
         let mut mailbox = self.lock();
-        while protocol.unsent() < self.high_water_mark || self.has(CLOSING) {
-            let Some(message) = mailbox.outbox.pop() else {
-                self.clear(OUTBOX);
-                break;
+        while !mailbox.outbox.is_empty() {
+            let room = if self.has(CLOSING) {
+                usize::MAX
+            } else {
+                self.high_water_mark().saturating_sub(protocol.unsent())
             };
-            self.hand_over(message, protocol);
+            if room == 0 {
+                break;
+            }
+            mailbox = self.hand_over(mailbox, room, protocol);
         }
-        mailbox.unsent = protocol.unsent();
-        let half_empty = mailbox.outbox.bytes() <= self.outbox_bytes / 2
+        let half_empty = mailbox.outbox.bytes() <= self.outbox_bytes as usize / 2
             && mailbox.outbox.len() <= self.outbox_messages as usize / 2;
         drop(mailbox);
         if let (true, Some(waiting)) = (half_empty, self.waiting.get()) {
@@ -130,20 +134,33 @@ impl Link {
     /// Moves all that was accepted into `protocol`, and accepts no more: a Close frame is next.
     pub(crate) fn seal(&self, protocol: &mut Protocol) {
         let mut mailbox = self.lock();
-        while let Some(message) = mailbox.outbox.pop() {
-            self.hand_over(message, protocol);
-        }
-        self.clear(OUTBOX);
         mailbox.closed = true;
-        mailbox.unsent = protocol.unsent();
-        drop(mailbox);
+        drop(self.hand_over(mailbox, usize::MAX, protocol));
         self.tell_closed();
     }
 
-    fn hand_over(&self, message: Message, protocol: &mut Protocol) {
-        self.count_sent(&message);
-        // Checked when it was accepted.
-        let _ = protocol.send(message);
+    /// Moves mail of this length into `protocol`; not under the lock, since compressing takes its time.
+    fn hand_over<'a>(
+        &'a self,
+        mut mailbox: MutexGuard<'a, Mailbox>,
+        length: usize,
+        protocol: &mut Protocol,
+    ) -> MutexGuard<'a, Mailbox> {
+        let before = mailbox.outbox.bytes();
+        let taken = mailbox.outbox.take(length);
+        if mailbox.outbox.is_empty() {
+            self.clear(OUTBOX);
+        }
+        mailbox.unsent = protocol.unsent() + (before - mailbox.outbox.bytes());
+        drop(mailbox);
+        for Mail { message, compressible } in taken {
+            self.count_sent(&message);
+            // Checked when it was accepted.
+            let _ = protocol.send(message, compressible);
+        }
+        let mut mailbox = self.lock();
+        mailbox.unsent = protocol.unsent();
+        mailbox
     }
 
     #[inline]

@@ -1,10 +1,15 @@
 //! Bytes to messages: frames parsed, unmasked, put together and checked (RFC 6455 §5, §8.1).
 
+#[cfg(feature = "deflate")]
+mod compressed;
+
 use bytes::Bytes;
 use bytes::buf::{BufMut, Limit};
 
+#[cfg(feature = "deflate")]
+use super::deflate::Inflater;
 use super::frame::{Header, OpCode};
-use super::{Limits, Violation, mask, utf8};
+use super::{Extensions, Limits, Violation, mask, utf8};
 
 /// A header alone makes us reserve no more than this, whatever length it declares.
 const FIRST_RESERVATION: usize = 16 * 1024;
@@ -32,7 +37,10 @@ pub(crate) struct Decoder {
     /// The message that is being put together; boxed, because most connections are idle or get whole messages.
     message: Option<Box<Assembly>>,
     /// Control frames and empty fragments since the last data, in this period.
-    controls: usize,
+    controls: u32,
+    /// What takes compressed messages, if they were agreed on.
+    #[cfg(feature = "deflate")]
+    inflater: Option<Box<Inflater>>,
 }
 
 #[derive(Debug)]
@@ -46,19 +54,27 @@ struct OpenFrame {
 #[derive(Debug)]
 struct Assembly {
     text: bool,
+    /// RSV1 was set: what comes must be inflated to become `data`.
+    compressed: bool,
     data: Vec<u8>,
     /// `data[..valid]` is valid UTF-8, if this is a text.
     valid: usize,
-    fragments: usize,
+    fragments: u32,
 }
 
 impl Decoder {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, extensions: &Extensions) -> Self {
+        let _ = extensions;
         Self {
             limits,
             frame: None,
             message: None,
             controls: 0,
+            #[cfg(feature = "deflate")]
+            inflater: extensions
+                .deflate
+                .as_ref()
+                .map(|agreement| Box::new(Inflater::new(agreement))),
         }
     }
 
@@ -82,10 +98,10 @@ impl Decoder {
         let mut taken = 0;
         loop {
             if let Some(frame) = &mut self.frame {
-                let rest = &input[taken..];
+                let rest = &mut input[taken..];
                 let length = frame.missing.min(rest.len());
                 taken += length;
-                let event = self.payload(&rest[..length])?;
+                let event = self.payload(&mut rest[..length])?;
                 if event.is_some() || self.frame.is_some() {
                     return Ok((taken, event));
                 }
@@ -110,7 +126,7 @@ impl Decoder {
                 let event = control(header.opcode, Bytes::copy_from_slice(payload));
                 return Ok((taken + length + payload.len(), Some(event)));
             }
-            if let (Some(payload), true, None) = (whole, header.fin, &self.message) {
+            if let (Some(payload), true, None) = (whole, header.fin && !header.rsv1, &self.message) {
                 // The common case: a whole message that is here already. It leaves in an allocation of its own size,
                 // so that keeping it keeps nothing else.
                 mask::apply(payload, header.key);
@@ -129,10 +145,11 @@ impl Decoder {
     /// Where the payload that is missing may be read to directly, if that is worth it. Tell [`Decoder::filled`] of what came.
     pub(crate) fn direct(&mut self) -> Option<Limit<&mut Vec<u8>>> {
         let missing = self.frame.as_ref()?.missing;
-        let data = &mut self.message.as_mut()?.data;
-        if missing < DIRECT_FROM {
+        let message = self.message.as_mut()?;
+        if missing < DIRECT_FROM || message.compressed {
             return None;
         }
+        let data = &mut message.data;
         if data.capacity() == data.len() {
             data.reserve_exact(data.capacity().max(FIRST_RESERVATION).min(missing));
         }
@@ -145,28 +162,36 @@ impl Decoder {
         self.arrived(length)
     }
 
+    /// Nothing will be received any more: what was does not wait for the end of the connection.
+    pub(crate) fn forget(&mut self) {
+        self.frame = None;
+        self.message = None;
+    }
+
     /// Judges a frame by its header: the order of frames (§5.4) and the limits, before anything is reserved.
+    #[inline]
     fn check(&mut self, header: &Header) -> Result<(), Violation> {
+        #[cfg(feature = "deflate")]
+        if header.rsv1 || self.message.as_ref().is_some_and(|message| message.compressed) {
+            self.check_compressed(*header)?;
+            return self.count(header);
+        }
         if header.rsv1 {
             return Err(Violation::ReservedBits);
         }
         if header.opcode.is_control() {
             return Ok(());
         }
-        let (held, fragments) = match (&self.message, header.opcode) {
-            (None, OpCode::Continuation) => return Err(Violation::UnexpectedContinuation),
-            (None, _) => (0, 0),
-            (Some(message), OpCode::Continuation) => (message.data.len(), message.fragments),
-            (Some(_), _) => return Err(Violation::UnfinishedMessage),
-        };
-        if header.length > self.limits.frame as u64 {
-            return Err(Violation::LongFrame);
-        }
-        if header.length > self.limits.message.saturating_sub(held) as u64 {
-            return Err(Violation::LongMessage);
-        }
-        if fragments >= self.limits.fragments {
-            return Err(Violation::ManyFragments);
+        let (held, fragments) = self.place(header.opcode)?;
+        fits(header.length, &self.limits, held, fragments)?;
+        self.count(header)
+    }
+
+    /// Each empty fragment costs us more than the peer, and carries nothing; so do control frames.
+    #[inline]
+    fn count(&mut self, header: &Header) -> Result<(), Violation> {
+        if header.opcode.is_control() {
+            return Ok(());
         }
         if header.length == 0 && !header.fin {
             return self.count_control();
@@ -175,7 +200,6 @@ impl Decoder {
         Ok(())
     }
 
-    /// Each costs us more than the peer, and carries nothing.
     fn count_control(&mut self) -> Result<(), Violation> {
         self.controls += 1;
         if self.controls > self.limits.controls {
@@ -184,18 +208,30 @@ impl Decoder {
         Ok(())
     }
 
+    /// How much of its message is there before a data frame: bytes and frames.
+    #[inline]
+    fn place(&self, opcode: OpCode) -> Result<(usize, u32), Violation> {
+        match (&self.message, opcode) {
+            (None, OpCode::Continuation) => Err(Violation::UnexpectedContinuation),
+            (None, _) => Ok((0, 0)),
+            (Some(message), OpCode::Continuation) => Ok((message.data.len(), message.fragments)),
+            (Some(_), _) => Err(Violation::UnfinishedMessage),
+        }
+    }
+
     fn open(&mut self, header: &Header) {
         let missing = header.length as usize;
         let message = self.message.get_or_insert_with(|| {
             Box::new(Assembly {
                 text: header.opcode == OpCode::Text,
+                compressed: header.rsv1,
                 data: Vec::new(),
                 valid: 0,
                 fragments: 0,
             })
         });
         message.fragments += 1;
-        if header.fin && message.data.is_empty() {
+        if header.fin && message.data.is_empty() && !message.compressed {
             message.data.reserve_exact(missing.min(FIRST_RESERVATION));
         }
         self.frame = Some(OpenFrame {
@@ -206,10 +242,14 @@ impl Decoder {
     }
 
     /// Adds the next bytes of the open frame's payload, still masked.
-    fn payload(&mut self, bytes: &[u8]) -> Result<Option<Event>, Violation> {
+    fn payload(&mut self, bytes: &mut [u8]) -> Result<Option<Event>, Violation> {
         let (Some(frame), Some(message)) = (&self.frame, &mut self.message) else {
             return Ok(None);
         };
+        #[cfg(feature = "deflate")]
+        if message.compressed {
+            return self.compressed_payload(bytes);
+        }
         let data = &mut message.data;
         if frame.fin && data.capacity() - data.len() < bytes.len() {
             // Doubled, but never beyond what the message will need: kept, it holds no slack. (How much a message in
@@ -221,7 +261,7 @@ impl Decoder {
         self.arrived(bytes.len())
     }
 
-    /// Unmasks and checks the last `length` bytes of the message, and finishes the frame and the message if they are complete.
+    /// Unmasks and checks the last `length` bytes of the message.
     fn arrived(&mut self, length: usize) -> Result<Option<Event>, Violation> {
         let (Some(frame), Some(message)) = (&mut self.frame, &mut self.message) else {
             return Ok(None);
@@ -232,15 +272,15 @@ impl Decoder {
         if message.text {
             utf8::advance(&message.data, &mut message.valid)?;
         }
-        if frame.missing > 0 {
+        self.finish()
+    }
+
+    /// Finishes the frame and the message, if they are complete.
+    fn finish(&mut self) -> Result<Option<Event>, Violation> {
+        let Some(OpenFrame { fin, .. }) = self.frame.take_if(|frame| frame.missing == 0) else {
             return Ok(None);
-        }
-        let fin = frame.fin;
-        self.frame = None;
-        if !fin {
-            return Ok(None);
-        }
-        let Some(message) = self.message.take() else {
+        };
+        let Some(message) = self.message.take_if(|_| fin) else {
             return Ok(None);
         };
         if message.text && message.valid < message.data.len() {
@@ -248,6 +288,20 @@ impl Decoder {
         }
         Ok(Some(data(message.text, Bytes::from(message.data))))
     }
+}
+
+#[inline]
+fn fits(length: u64, limits: &Limits, held: usize, fragments: u32) -> Result<(), Violation> {
+    if length > limits.frame as u64 {
+        return Err(Violation::LongFrame);
+    }
+    if length > limits.message.saturating_sub(held) as u64 {
+        return Err(Violation::LongMessage);
+    }
+    if fragments >= limits.fragments {
+        return Err(Violation::ManyFragments);
+    }
+    Ok(())
 }
 
 fn data(text: bool, payload: Bytes) -> Event {

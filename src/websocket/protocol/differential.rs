@@ -261,7 +261,7 @@ fn header_before_size(frame: &Parsed<'_>, limits: Limits, fragments: usize) -> O
 
 fn many_fragments(frame: &Parsed<'_>, limits: Limits, fragments: usize, theirs: &Verdict) -> Option<Verdict> {
     let counts = frame.is_data() && frame.is_complete() && !matches!(theirs, Verdict::Failed(1002 | 1009));
-    (counts && fragments >= limits.fragments).then_some(Verdict::Failed(1008))
+    (counts && fragments >= limits.fragments as usize).then_some(Verdict::Failed(1008))
 }
 
 fn close_code(frame: &Parsed<'_>, theirs: &Verdict) -> Option<Verdict> {

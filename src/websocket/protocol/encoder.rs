@@ -41,8 +41,19 @@ impl Encoder {
     /// Queues an unfragmented frame.
     #[inline]
     pub(crate) fn frame(&mut self, opcode: OpCode, payload: Bytes) {
+        self.queue(opcode, 0, payload);
+    }
+
+    /// Queues a whole message, whose payload is compressed.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn compressed(&mut self, opcode: OpCode, payload: Bytes) {
+        self.queue(opcode, super::frame::RSV1, payload);
+    }
+
+    #[inline]
+    fn queue(&mut self, opcode: OpCode, rsv1: u8, payload: Bytes) {
         let before = self.gathered.len();
-        write_header(&mut self.gathered, opcode, payload.len());
+        write_header(&mut self.gathered, opcode, rsv1, payload.len());
         if payload.len() < SPLICE_FROM {
             self.gathered.extend_from_slice(&payload);
             self.unsent += self.gathered.len() - before;
@@ -187,7 +198,7 @@ mod tests {
             .collect();
         let mut expected = Vec::new();
         for payload in &payloads {
-            write_header(&mut expected, OpCode::Binary, payload.len());
+            write_header(&mut expected, OpCode::Binary, 0, payload.len());
             expected.extend_from_slice(payload);
         }
         for step in [1, 2, 7, 4000, 65_536, usize::MAX] {

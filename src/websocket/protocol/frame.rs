@@ -91,7 +91,7 @@ impl Header {
         };
         let header = Self {
             fin,
-            rsv1: first & 0x40 != 0,
+            rsv1: first & RSV1 != 0,
             opcode,
             key,
             length,
@@ -100,10 +100,13 @@ impl Header {
     }
 }
 
-/// Appends the header of an unfragmented frame as a server sends it: without a mask.
+/// The bit that says that a message is compressed (RFC 7692 §6).
+pub(crate) const RSV1: u8 = 0x40;
+
+/// Appends the header of an unfragmented frame as a server sends it: without a mask. `rsv1` is 0 or [`RSV1`].
 #[inline]
-pub(crate) fn write_header(out: &mut Vec<u8>, opcode: OpCode, length: usize) {
-    let first = 0x80 | opcode as u8;
+pub(crate) fn write_header(out: &mut Vec<u8>, opcode: OpCode, rsv1: u8, length: usize) {
+    let first = 0x80 | rsv1 | opcode as u8;
     match length {
         0..=125 => out.extend_from_slice(&[first, length as u8]),
         126..=0xffff => {

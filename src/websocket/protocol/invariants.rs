@@ -13,16 +13,16 @@ use tungstenite::protocol::{CloseFrame, Role, WebSocket};
 use tungstenite::{Error, Message};
 
 use super::differential::{Frame, bad_text, binary, cut, fragments, indices, input, text};
-use super::{Limits, MAX_SLICES, Protocol};
+use super::{Extensions, Limits, MAX_SLICES, Protocol};
 
 pub(super) const GENEROUS: Limits = limits(1 << 24, 1 << 24, 4096);
 
-pub(super) const fn limits(message: usize, frame: usize, fragments: usize) -> Limits {
+pub(super) const fn limits(message: usize, frame: usize, fragments: u32) -> Limits {
     Limits {
         message,
         frame,
         fragments,
-        controls: usize::MAX,
+        controls: u32::MAX,
     }
 }
 
@@ -55,15 +55,15 @@ impl Verdict {
     }
 }
 
-/// The frames that a server has written: opcode and payload.
-fn frames(mut wire: &[u8]) -> Vec<(OpCode, Bytes)> {
+/// The frames that a server has written.
+pub(super) fn frames(mut wire: &[u8]) -> Vec<(FrameHeader, Bytes)> {
     let mut frames = Vec::new();
     while !wire.is_empty() {
         let mut cursor = io::Cursor::new(wire);
         let (header, length) = FrameHeader::parse(&mut cursor).unwrap().expect("a whole header");
         assert!(header.is_final && header.mask.is_none());
         let (payload, rest) = wire[cursor.position() as usize..].split_at(length as usize);
-        frames.push((header.opcode, Bytes::copy_from_slice(payload)));
+        frames.push((header, Bytes::copy_from_slice(payload)));
         wire = rest;
     }
     frames
@@ -72,9 +72,9 @@ fn frames(mut wire: &[u8]) -> Vec<(OpCode, Bytes)> {
 /// The pongs that a server has written, and the code of its Close frame, which must be the last.
 pub(super) fn answers(wire: &[u8]) -> (Vec<Bytes>, Option<Option<u16>>) {
     let (mut pongs, mut close) = (Vec::new(), None);
-    for (opcode, payload) in frames(wire) {
+    for (header, payload) in frames(wire) {
         assert_eq!(close, None, "something after the Close");
-        match opcode {
+        match header.opcode {
             OpCode::Control(Control::Pong) => pongs.push(payload),
             OpCode::Control(Control::Close) => close = Some(payload.first_chunk().copied().map(u16::from_be_bytes)),
             _ => panic!("nobody sent a message"),
@@ -125,7 +125,7 @@ pub(super) fn read(socket: &mut WebSocket<Pipe>, messages: &mut Vec<Message>) ->
 }
 
 /// Writes at most `most` bytes, and holds the accounts against what there is to write.
-fn write(protocol: &mut Protocol, most: usize, wire: &mut Vec<u8>) {
+pub(super) fn write(protocol: &mut Protocol, most: usize, wire: &mut Vec<u8>) {
     let mut slices = [IoSlice::new(&[]); MAX_SLICES];
     let count = protocol.slices(&mut slices);
     let bytes: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.iter().copied()).collect();
@@ -136,9 +136,12 @@ fn write(protocol: &mut Protocol, most: usize, wire: &mut Vec<u8>) {
     protocol.advance(length);
 }
 
-/// What comes of `pieces`, which are taken as the connection takes what it reads; answers are written at once.
 pub(super) fn replay<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: Limits) -> Outcome {
-    let mut protocol = Protocol::new(limits);
+    drive(Protocol::new(limits, &Extensions::default()), pieces)
+}
+
+/// What comes of `pieces`, which are taken as the connection takes what it reads; answers are written at once.
+pub(super) fn drive<'a>(mut protocol: Protocol, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let (mut unparsed, mut wire, mut outcome) = (Vec::new(), Vec::new(), Outcome::default());
     'input: for mut piece in pieces {
         while !piece.is_empty() {
@@ -231,7 +234,7 @@ proptest! {
     /// What is queued leaves in its order, whole; pongs may be left out, but not the last; nothing follows a Close.
     #[test]
     fn output(steps in steps()) {
-        let mut protocol = Protocol::new(GENEROUS);
+        let mut protocol = Protocol::new(GENEROUS, &Extensions::default());
         let (mut sent, mut pings, mut closed) = (Vec::new(), Vec::new(), false);
         let (mut wire, mut lent) = (Vec::new(), Vec::new());
         protocol.lend(&mut lent);
@@ -239,7 +242,7 @@ proptest! {
             let unsent = protocol.unsent();
             match step {
                 Step::Send(message) => {
-                    prop_assert_eq!(protocol.send(message.clone()).is_ok(), !closed);
+                    prop_assert_eq!(protocol.send(message.clone(), true).is_ok(), !closed);
                     prop_assert_eq!(protocol.unsent() > unsent, !closed);
                     closed |= message.is_close();
                     sent.extend((!closed).then_some(message));
@@ -307,7 +310,7 @@ proptest! {
             prop_assert_eq!(replay([&head[..]], limits).verdict, Verdict::Failed(1009));
         }
 
-        let mut protocol = Protocol::new(GENEROUS);
+        let mut protocol = Protocol::new(GENEROUS, &Extensions::default());
         prop_assert_eq!(protocol.receive(&mut head), (head.len(), None));
         for (index, piece) in pieces.into_iter().enumerate() {
             let Some(mut place) = protocol.direct() else { break };
@@ -339,11 +342,11 @@ proptest! {
 /// A peer that is always a little behind does not make us keep what it has got.
 #[test]
 fn what_is_written_is_let_go() {
-    let mut protocol = Protocol::new(GENEROUS);
+    let mut protocol = Protocol::new(GENEROUS, &Extensions::default());
     let (mut lent, mut wire) = (Vec::new(), Vec::new());
     for _ in 0..1000 {
         protocol.lend(&mut lent);
-        protocol.send(Message::binary(vec![0; 1000])).unwrap();
+        protocol.send(Message::binary(vec![0; 1000]), true).unwrap();
         let written = protocol.unsent().saturating_sub(5000);
         write(&mut protocol, written, &mut wire);
         protocol.reclaim(&mut lent);

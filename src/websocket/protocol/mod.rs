@@ -8,10 +8,13 @@
 //! decoder               bytes → events, within the limits
 //! encoder               frames → gathered bytes and spliced payloads
 //! closing               Close frames, and who has sent one
+//! deflate               compressed payloads (RFC 7692), with the feature `deflate`
 //! ```
 
 mod closing;
 mod decoder;
+#[cfg(feature = "deflate")]
+mod deflate;
 #[cfg(test)]
 mod differential;
 mod encoder;
@@ -35,6 +38,8 @@ use self::encoder::Encoder;
 use self::frame::{MAX_CONTROL, OpCode};
 
 pub(crate) use self::closing::may_be_sent;
+#[cfg(feature = "deflate")]
+pub(crate) use self::deflate::{Agreement, Profile};
 pub(crate) use self::encoder::MAX_SLICES;
 pub(crate) use self::violation::Violation;
 
@@ -46,9 +51,16 @@ pub(crate) struct Limits {
     /// Bytes in a frame.
     pub(crate) frame: usize,
     /// Frames in a message.
-    pub(crate) fragments: usize,
+    pub(crate) fragments: u32,
     /// Control frames and empty fragments without data between them, in one period.
-    pub(crate) controls: usize,
+    pub(crate) controls: u32,
+}
+
+/// The extensions that were agreed on (RFC 6455 §9).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extensions {
+    #[cfg(feature = "deflate")]
+    pub(crate) deflate: Option<Agreement>,
 }
 
 /// Why a message cannot be sent.
@@ -70,14 +82,21 @@ pub(crate) struct Protocol {
     decoder: Decoder,
     encoder: Encoder,
     closing: Closing,
+    #[cfg(feature = "deflate")]
+    compressor: Option<Box<deflate::Compressor>>,
 }
 
 impl Protocol {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, extensions: &Extensions) -> Self {
         Self {
-            decoder: Decoder::new(limits),
+            decoder: Decoder::new(limits, extensions),
             encoder: Encoder::default(),
             closing: Closing::default(),
+            #[cfg(feature = "deflate")]
+            compressor: extensions
+                .deflate
+                .as_ref()
+                .map(|agreement| Box::new(deflate::Compressor::new(agreement))),
         }
     }
 
@@ -147,10 +166,13 @@ impl Protocol {
                 reason: Utf8Bytes::default(),
             })),
             Ok(_) => self.close(None),
-            Err(violation) => self.close(Some(&CloseFrame {
-                code: violation.close_code(),
-                reason: Utf8Bytes::from_static(violation.reason()),
-            })),
+            Err(violation) => {
+                self.decoder.forget();
+                self.close(Some(&CloseFrame {
+                    code: violation.close_code(),
+                    reason: Utf8Bytes::from_static(violation.reason()),
+                }));
+            }
         }
     }
 
@@ -166,22 +188,45 @@ impl Protocol {
         }
     }
 
-    /// Queues a message.
+    /// Queues a message; a text or binary one is compressed if that was agreed on, it is allowed, and it pays.
     #[inline]
-    pub(crate) fn send(&mut self, message: Message) -> Result<(), Unsendable> {
+    pub(crate) fn send(&mut self, message: Message, compressible: bool) -> Result<(), Unsendable> {
         if self.closing.sent {
             return Err(Unsendable::Closed);
         }
         Self::check(&message)?;
         match message {
-            Message::Text(text) => self.encoder.frame(OpCode::Text, text.into()),
-            Message::Binary(data) => self.encoder.frame(OpCode::Binary, data),
+            Message::Text(text) => self.data(OpCode::Text, text.into(), compressible),
+            Message::Binary(data) => self.data(OpCode::Binary, data, compressible),
             Message::Ping(data) => self.encoder.frame(OpCode::Ping, data),
             Message::Pong(data) => self.encoder.frame(OpCode::Pong, data),
             Message::Close(frame) => self.close(frame.as_ref()),
             Message::Frame(_) => return Err(Unsendable::RawFrame),
         }
         Ok(())
+    }
+
+    #[inline]
+    fn data(&mut self, opcode: OpCode, payload: Bytes, compressible: bool) {
+        #[cfg(feature = "deflate")]
+        if self.compressor.is_some() && compressible && self.compress(opcode, &payload) {
+            return;
+        }
+        let _ = compressible;
+        self.encoder.frame(opcode, payload);
+    }
+
+    /// Queues a message compressed, unless it is better sent as it is.
+    #[cfg(feature = "deflate")]
+    #[inline(never)]
+    fn compress(&mut self, opcode: OpCode, payload: &[u8]) -> bool {
+        let compressed = self
+            .compressor
+            .as_mut()
+            .and_then(|compressor| compressor.message(payload));
+        compressed
+            .map(|payload| self.encoder.compressed(opcode, payload))
+            .is_some()
     }
 
     /// Queues a Close frame, if none is queued yet.

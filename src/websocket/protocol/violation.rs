@@ -24,6 +24,10 @@ pub(crate) enum Violation {
     ManyFragments,
     ManyControls,
     SlowMessage,
+    #[cfg(feature = "deflate")]
+    Compression,
+    #[cfg(feature = "deflate")]
+    Ratio,
 }
 
 impl Violation {
@@ -31,6 +35,8 @@ impl Violation {
         match self {
             Self::Utf8 => CloseCode::Invalid,
             Self::LongFrame | Self::LongMessage => CloseCode::Size,
+            #[cfg(feature = "deflate")]
+            Self::Ratio => CloseCode::Size,
             Self::ManyFragments | Self::ManyControls | Self::SlowMessage => CloseCode::Policy,
             _ => CloseCode::Protocol,
         }
@@ -56,6 +62,10 @@ impl Violation {
             Self::ManyFragments => "message has too many fragments",
             Self::ManyControls => "too many control frames or empty fragments without data",
             Self::SlowMessage => "message takes too long",
+            #[cfg(feature = "deflate")]
+            Self::Compression => "compressed data is broken",
+            #[cfg(feature = "deflate")]
+            Self::Ratio => "message is compressed too much",
         }
     }
 }
