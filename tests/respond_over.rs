@@ -8,6 +8,7 @@ mod support;
 use std::future::{pending, ready};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use http::{Method, Request, Response, StatusCode, Version};
@@ -17,8 +18,8 @@ use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
-use upsock::Rejection;
-use upsock::ws::{self, Upgrade, WebSocket};
+use upsock::ws::{self, CloseCode, Sockets, Upgrade, WebSocket};
+use upsock::{Rejection, UpgradeLayer};
 
 /// The handshake of RFC 6455 §1.3, and what else `edit` makes of it.
 fn request(edit: impl FnOnce(http::request::Builder) -> http::request::Builder) -> Request<()> {
@@ -164,4 +165,55 @@ async fn a_stream_that_does_not_come_drops_the_closure() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_socket_counts_among_those_it_is_told_and_ends_with_them() {
+    let (named, others) = (Sockets::new(), Sockets::new());
+    let open = |upgrade: Upgrade| {
+        let (ours, theirs) = duplex(1024);
+        let response: Response<()> = upgrade.respond_over(&request(|request| request), ready(Ok(ours)));
+        (response, theirs)
+    };
+    let (response, stream) = open(echo().sockets(&named));
+    assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+    assert_eq!((named.len(), others.len()), (1, 0));
+    let mut client = client(stream).await;
+    assert!(within(client.next()).await.unwrap().unwrap().is_text());
+
+    let drained = tokio::spawn(named.shutdown(Duration::from_secs(20)));
+    let Message::Close(Some(frame)) = within(client.next()).await.unwrap().unwrap() else {
+        panic!("no Close frame with a code");
+    };
+    assert_eq!(frame.code, CloseCode::Away);
+    let (response, _stream) = open(echo().sockets(&named));
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.extensions().get(), Some(&Rejection::ShuttingDown));
+    let elsewhere = [open(echo().sockets(&others)), open(echo())];
+    for (response, _stream) in &elsewhere {
+        assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+    }
+    assert_eq!((named.len(), others.len()), (1, 1));
+
+    // tungstenite answers the Close frame.
+    assert!(within(client.next()).await.is_none());
+    drop(client);
+    let drained = within(drained).await.unwrap();
+    assert_eq!((drained.closed, drained.aborted), (1, 0));
+    assert_eq!((named.len(), others.len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_layers_limit_holds_for_a_socket_that_counts_among_its() {
+    let sockets = UpgradeLayer::new().max_sockets(1).sockets();
+    let open = || -> Response<()> {
+        let stream = pending::<io::Result<DuplexStream>>();
+        echo()
+            .sockets(&sockets)
+            .respond_over(&request(|request| request), stream)
+    };
+    assert_eq!(open().status(), StatusCode::SWITCHING_PROTOCOLS);
+    let response = open();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.extensions().get(), Some(&Rejection::TooManySockets));
 }

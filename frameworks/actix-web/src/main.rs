@@ -2,13 +2,18 @@
 //! it gets, and `respond_over` opens the socket on the two.
 
 use std::future::ready;
+use std::time::Duration;
 
 use actix_web::http::{StatusCode, Version};
+use actix_web::rt::signal::unix::{SignalKind, signal};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, get, rt, web};
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
 use tokio_util::io::ReaderStream;
-use upsock::ws::{self, Message, WebSocket};
+use upsock::ws::{self, Message, Sockets, WebSocket};
+
+/// Below the 30 s after which Kubernetes and others kill a process.
+const DEADLINE: Duration = Duration::from_secs(25);
 
 async fn echo(mut socket: WebSocket) {
     while let Some(Ok(message)) = socket.recv().await {
@@ -21,8 +26,8 @@ async fn echo(mut socket: WebSocket) {
 }
 
 #[get("/echo")]
-async fn open(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    respond(ws::upgrade(echo), &request, payload)
+async fn open(request: HttpRequest, payload: web::Payload, sockets: web::Data<Sockets>) -> HttpResponse {
+    respond(ws::upgrade(echo).sockets(&sockets), &request, payload)
 }
 
 #[get("/")]
@@ -77,7 +82,16 @@ fn head(request: &HttpRequest) -> http::Result<http::Request<()>> {
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
-    let server = HttpServer::new(|| App::new().service(open).service(page)).bind(address)?;
+    let sockets = web::Data::new(Sockets::new());
+    let state = sockets.clone();
+    let server =
+        HttpServer::new(move || App::new().app_data(state.clone()).service(open).service(page)).bind(address)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    rt::spawn(async move {
+        terminate.recv().await;
+        sockets.shutdown(DEADLINE).await
+    });
     println!("http://{}", server.addrs()[0]);
+    // It stops at SIGTERM by itself, and waits for its connections, the sockets' among them.
     server.run().await
 }

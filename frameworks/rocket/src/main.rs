@@ -3,14 +3,18 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::time::Duration;
 
 use rocket::data::{IoHandler, IoStream};
 use rocket::fairing::AdHoc;
 use rocket::http::Status;
 use rocket::response::{self, Responder, Response};
-use rocket::{Config, Request, get, routes};
+use rocket::{Config, Request, State, get, routes};
 use tokio::sync::oneshot;
-use upsock::ws::{self, Message, WebSocket};
+use upsock::ws::{self, Message, Sockets, WebSocket};
+
+/// Below the 30 s after which Kubernetes and others kill a process.
+const DEADLINE: Duration = Duration::from_secs(25);
 
 async fn echo(mut socket: WebSocket) {
     while let Some(Ok(message)) = socket.recv().await {
@@ -23,8 +27,8 @@ async fn echo(mut socket: WebSocket) {
 }
 
 #[get("/echo")]
-fn upgrade() -> Socket {
-    Socket(ws::upgrade(echo))
+fn upgrade(sockets: &State<Sockets>) -> Socket {
+    Socket(ws::upgrade(echo).sockets(sockets))
 }
 
 #[get("/")]
@@ -74,7 +78,7 @@ fn head(request: &Request<'_>) -> http::Result<http::Request<()>> {
 }
 
 #[rocket::main]
-async fn main() -> Result<(), Box<rocket::Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
     let address: SocketAddr = address.parse().expect("an address");
     let config = Config {
@@ -86,6 +90,16 @@ async fn main() -> Result<(), Box<rocket::Error>> {
     let tell = AdHoc::on_liftoff("address", |rocket| {
         Box::pin(async move { println!("http://{}:{}", rocket.config().address, rocket.config().port) })
     });
+    let sockets = Sockets::new();
     let rocket = rocket::custom(config).mount("/", routes![upgrade, page]).attach(tell);
-    rocket.launch().await.map(drop).map_err(Box::new)
+    let rocket = rocket.manage(sockets.clone()).ignite().await?;
+    // Resolves at SIGTERM.
+    let stopped = rocket.shutdown();
+    let drain = tokio::spawn(async move {
+        stopped.await;
+        sockets.shutdown(DEADLINE).await
+    });
+    rocket.launch().await?;
+    drain.await?;
+    Ok(())
 }

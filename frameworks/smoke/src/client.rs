@@ -1,6 +1,6 @@
 //! A client that knows no WebSockets.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -51,6 +51,22 @@ pub fn ask(server: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
         head,
         body,
     }
+}
+
+/// Asserts that a server which leaves opens no WebSocket here: there is no connection, or it ends, or it answers 503.
+pub(crate) fn assert_refused(connection: io::Result<TcpStream>) {
+    let Ok(mut stream) = connection else { return };
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut bytes = Vec::new();
+    let end = stream
+        .write_all(handshake("/echo", "").as_bytes())
+        .and_then(|()| stream.read_to_end(&mut bytes));
+    let silent = end.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+    let answer = String::from_utf8_lossy(&bytes);
+    assert!(
+        !silent && (answer.is_empty() || answer.starts_with("HTTP/1.1 503 ")),
+        "{answer}"
+    );
 }
 
 pub(crate) fn connect(server: SocketAddr) -> TcpStream {

@@ -3,7 +3,8 @@
 //! A server is a program that prints `http://ADDRESS` and serves there:
 //!
 //! - `/` answers `an ordinary page`, as the framework does it;
-//! - `/echo` is a WebSocket that sends back text and binary messages, and whose closure returns at the text `bye`.
+//! - `/echo` is a WebSocket that sends back text and binary messages, and whose closure returns at the text `bye`;
+//! - on SIGTERM it closes all WebSockets, and ends when they and the requests under way have ended.
 
 mod client;
 mod events;
@@ -22,7 +23,7 @@ pub use self::server::Server;
 macro_rules! promises {
     ($program:literal, http2) => {
         $crate::promises!($program);
-        $crate::promises!($program: echoes_over_http2);
+        $crate::promises!($program: echoes_over_http2, shutdown_drains_over_http2);
     };
     ($program:literal) => {
         $crate::promises!($program:
@@ -32,15 +33,15 @@ macro_rules! promises {
             an_ordinary_route_is_untouched,
             an_evil_origin_is_403,
             a_return_closes_with_1000,
-            // `shutdown_drains`: `Sockets::shutdown` on SIGTERM, seen by an open socket as Close 1001.
+            shutdown_drains,
         );
     };
     ($program:literal: $($promise:ident),* $(,)?) => {
         $(
             #[test]
             fn $promise() {
-                let server = $crate::Server::start(env!(concat!("CARGO_BIN_EXE_", $program)));
-                $crate::promises::$promise(&server);
+                let mut server = $crate::Server::start(env!(concat!("CARGO_BIN_EXE_", $program)));
+                $crate::promises::$promise(&mut server);
             }
         )*
     };

@@ -1,6 +1,11 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Less than the servers' deadlines; Rocket takes 2 s or more if a connection is slow to end, actix-web always.
+const SOON: Duration = Duration::from_secs(10);
 
 /// A program that serves, until this is dropped.
 pub struct Server {
@@ -23,6 +28,29 @@ impl Server {
         Self {
             address: address.parse().expect("its address"),
             process,
+        }
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let kill = Command::new("kill").arg(self.process.id().to_string()).status();
+        assert!(kill.expect("the command `kill`").success());
+    }
+
+    pub(crate) fn assert_runs(&mut self) {
+        assert_eq!(self.process.try_wait().expect("a process"), None);
+    }
+
+    /// Asserts that it ends by itself, soon and with status 0.
+    pub(crate) fn assert_ends(&mut self) {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.process.try_wait().expect("a process") {
+                assert!(status.success(), "{status}");
+                return;
+            }
+            assert!(begin.elapsed() < SOON, "it does not end");
+            sleep(Duration::from_millis(10));
         }
     }
 }

@@ -1,12 +1,20 @@
 //! tonic 0.14: its routes are an axum router, to which a WebSocket is one route more. `axum::serve` drives upgrades and
 //! speaks HTTP/1.1 and HTTP/2; tonic's own `Server` does not drive them (see `tests/wrong_way.rs`).
 
+use std::future::IntoFuture;
+use std::time::Duration;
+
 use axum::ServiceExt;
 use axum::extract::Request;
 use axum::routing::get;
 use axum::serve::ListenerExt;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tonic::service::Routes;
 use upsock::ws::{self, Message, UpgradeLayer, WebSocket};
+
+/// Below the 30 s after which Kubernetes and others kill a process.
+const DEADLINE: Duration = Duration::from_secs(25);
 
 async fn echo(mut socket: WebSocket) {
     while let Some(Ok(message)) = socket.recv().await {
@@ -33,6 +41,16 @@ async fn main() -> std::io::Result<()> {
         .into_axum_router()
         .route("/echo", get(upgrade))
         .route("/", get("an ordinary page"));
-    let app = UpgradeLayer::new().layer(router);
-    axum::serve(listener, ServiceExt::<Request>::into_make_service(app)).await
+    let layer = UpgradeLayer::new();
+    let app = layer.layer(router);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = axum::serve(listener, ServiceExt::<Request>::into_make_service(app))
+        .with_graceful_shutdown(async { drop(stopped.await) });
+    let drain = async {
+        terminate.recv().await;
+        drop(stop);
+        layer.sockets().shutdown(DEADLINE).await
+    };
+    tokio::join!(server.into_future(), drain).0
 }
