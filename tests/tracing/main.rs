@@ -4,106 +4,20 @@
 // The handlers are part of the tests; clippy allows it in the tests themselves only.
 #![allow(clippy::unwrap_used)]
 
-#[path = "peer/mod.rs"]
+mod listener;
+#[path = "../peer/mod.rs"]
 mod peer;
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::sleep;
-use tracing::field::{Field, Visit};
-use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Level, Subscriber, info, info_span};
-use tracing_subscriber::layer::{Context, SubscriberExt};
-use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, Registry};
+use tracing::{Level, info, info_span};
 use upsock::ws::{self, CloseCode, Error, Origins, Upgrade, WebSocket};
 
+use crate::listener::Listener;
 use crate::peer::{CLOSE, PONG, Raw, TEXT, frame, in_memory, serve, watch};
-
-#[derive(Clone, Debug)]
-struct Told {
-    level: Level,
-    target: String,
-    /// The innermost span first.
-    spans: Vec<&'static str>,
-    fields: BTreeMap<&'static str, String>,
-}
-
-impl Told {
-    fn message(&self) -> &str {
-        &self.fields["message"]
-    }
-
-    #[track_caller]
-    fn assert(&self, level: Level, fields: &[(&str, &str)]) {
-        assert_eq!((self.level, &*self.target), (level, "upsock"), "{self:?}");
-        for (name, value) in fields {
-            assert_eq!(
-                self.fields.get(name).map(String::as_str),
-                Some(*value),
-                "{name} of {self:?}"
-            );
-        }
-    }
-}
-
-/// Collects what this thread is told.
-#[derive(Clone, Default)]
-struct Listener(Arc<Mutex<Vec<Told>>>);
-
-impl Listener {
-    fn start() -> (Self, DefaultGuard) {
-        let listener = Self::default();
-        let guard = Registry::default().with(listener.clone()).set_default();
-        (listener, guard)
-    }
-
-    fn all(&self) -> Vec<Told> {
-        let told = self.0.lock().unwrap();
-        let ours = |told: &&Told| ["upsock", "test"].contains(&&*told.target);
-        told.iter().filter(ours).cloned().collect()
-    }
-
-    /// The only event with this message.
-    #[track_caller]
-    fn only(&self, message: &str) -> Told {
-        let mut found: Vec<Told> = self
-            .all()
-            .into_iter()
-            .filter(|told| told.message() == message)
-            .collect();
-        assert_eq!(found.len(), 1, "{message} in {:#?}", self.all());
-        found.remove(0)
-    }
-}
-
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Listener {
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        let scope = context.event_scope(event).into_iter().flatten();
-        self.0.lock().unwrap().push(Told {
-            level: *event.metadata().level(),
-            target: event.metadata().target().into(),
-            spans: scope.map(|span| span.name()).collect(),
-            fields: fields.0,
-        });
-    }
-}
-
-#[derive(Default)]
-struct Fields(BTreeMap<&'static str, String>);
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.insert(field.name(), format!("{value:?}"));
-    }
-}
 
 /// Until the session, which ends with the connection, has ended.
 async fn settle() {
