@@ -124,7 +124,7 @@ fn a_runtime_without_time_opens_no_socket_and_says_so() {
         runtime.block_on(async { sockets.open(tokio::io::duplex(64).0, Config::new()) })
     });
     let panic = std::panic::catch_unwind(open).err().unwrap();
-    let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
+    let text = panic.downcast_ref::<&str>().map(|text| String::from(*text));
     let text = text.or_else(|| panic.downcast_ref().cloned()).unwrap();
     assert!(text.contains("enable_time"), "{text}");
     assert!(sockets.is_empty());
