@@ -5,7 +5,6 @@ use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::thread;
 use std::time::Duration;
@@ -15,7 +14,6 @@ use tokio::time::{Instant, Sleep, sleep};
 use tungstenite::protocol::CloseFrame;
 
 use super::connection::Connection;
-use super::link::Link;
 use super::outcome::{BoxError, close_frame, internal_error, is_end};
 use super::protocol::Extensions;
 use super::registry::Member;
@@ -35,7 +33,6 @@ pub(crate) struct Session {
     body: Option<Body>,
     /// How the body ended, if that alone says how to close.
     verdict: Option<Box<CloseFrame>>,
-    link: Arc<Link>,
     stage: Stage,
     /// Bounds the stages that wait for the peer alone.
     timer: Option<Pin<Box<Sleep>>>,
@@ -73,12 +70,10 @@ impl Session {
         member: Member,
         body: thread::Result<Option<Body>>,
     ) -> Self {
-        let link = Arc::clone(&member);
         let mut session = Self {
             connection: Some(Box::new(Connection::new(io, config, extensions, member))),
             body: None,
             verdict: None,
-            link,
             stage: Stage::Open,
             timer: None,
             close_timeout: Millis::from(config.close_timeout),
@@ -109,7 +104,7 @@ impl Session {
             if read || poll_body || connection.can_write() {
                 continue;
             }
-            if self.link.take_rung() && connection.keep_deadlines() {
+            if connection.link().take_rung() && connection.keep_deadlines() {
                 poll_body |= connection.wake_reader();
                 continue;
             }
@@ -169,7 +164,7 @@ impl Session {
     fn conclude(&mut self, connection: &mut Connection) {
         if let Some(frame) = self.verdict.take() {
             connection.close(&frame);
-        } else if self.body.is_none() && self.link.is_dropped() && !connection.close_sent() {
+        } else if self.body.is_none() && connection.link().is_dropped() && !connection.close_sent() {
             connection.close(&CloseFrame {
                 code: CloseCode::Normal,
                 reason: "".into(),
@@ -245,7 +240,7 @@ impl Future for Session {
         let Some(mut connection) = this.connection.take() else {
             return Poll::Ready(());
         };
-        if this.link.is_aborted() {
+        if connection.link().is_aborted() {
             this.abort(connection);
             return Poll::Ready(());
         }

@@ -43,7 +43,8 @@ use crate::Io;
 pub struct WebSocket {
     link: Arc<Link>,
     handshake: Option<Handshake>,
-    protocol: Option<Box<str>>,
+    /// Its place among those that the client offers.
+    protocol: Option<u16>,
     close_frame: Option<Box<CloseFrame>>,
     flush: Flush,
     state: State,
@@ -58,12 +59,7 @@ enum State {
 }
 
 impl WebSocket {
-    pub(crate) fn new(
-        config: &Config,
-        link: Arc<Link>,
-        handshake: Option<Handshake>,
-        protocol: Option<Box<str>>,
-    ) -> Self {
+    pub(crate) fn new(config: &Config, link: Arc<Link>, handshake: Option<Handshake>, protocol: Option<u16>) -> Self {
         Self {
             link,
             handshake,
@@ -192,7 +188,7 @@ impl WebSocket {
 
     /// The subprotocol that was agreed on ([`Upgrade::protocols`](super::Upgrade::protocols)).
     pub fn protocol(&self) -> Option<&str> {
-        self.protocol.as_deref()
+        self.handshake.as_ref()?.protocol_at(self.protocol)
     }
 
     /// The Close frame that was received: after [`Message::Close`] has been delivered, if it carried a code.
@@ -317,7 +313,7 @@ impl Drop for WebSocket {
 impl fmt::Debug for WebSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocket")
-            .field("protocol", &self.protocol)
+            .field("protocol", &self.protocol())
             .field("handshake", &self.handshake)
             .finish_non_exhaustive()
     }

@@ -187,9 +187,10 @@ impl Promotion for Upgrade {
         let member = sockets.as_ref().unwrap_or(&capture.sockets).registry().admit(&config)?;
         let expires = member.expires_after(config.write_deadline);
         let accept = handshake.accept();
-        let (header, protocol) = select_subprotocol(&protocols, &handshake)
-            .and_then(|protocol| Some((HeaderValue::from_str(protocol).ok()?, Box::from(protocol))))
-            .unzip();
+        let protocol = select_subprotocol(&protocols, &handshake);
+        let header = handshake
+            .protocol_at(protocol)
+            .and_then(|protocol| HeaderValue::from_str(protocol).ok());
         #[cfg(feature = "deflate")]
         let compression = handshake.compress(&config.compression);
         let extensions = Extensions {
@@ -230,7 +231,7 @@ struct Starting {
     /// The tick at which the wait is over.
     expires: u32,
     handshake: Handshake,
-    protocol: Option<Box<str>>,
+    protocol: Option<u16>,
     span: Span,
 }
 

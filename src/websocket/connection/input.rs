@@ -152,7 +152,7 @@ impl Connection {
 
     /// Reads and drops some input: its length, or `None` at its end.
     pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
-        self.stash = Vec::new();
+        self.stash = Box::default();
         let scratch = load(&mut self.scratch, &mut self.stash);
         scratch.unparsed = 0..0;
         let Some(io) = &mut self.io else {
@@ -170,12 +170,12 @@ impl Connection {
 }
 
 /// The scratch, with the stash in its window.
-fn load<'a>(scratch: &'a mut Option<Box<Scratch>>, stash: &mut Vec<u8>) -> &'a mut Scratch {
+fn load<'a>(scratch: &'a mut Option<Box<Scratch>>, stash: &mut Box<[u8]>) -> &'a mut Scratch {
     let scratch = scratch.get_or_insert_with(Scratch::take);
     if !stash.is_empty() {
         scratch.window[..stash.len()].copy_from_slice(stash);
         scratch.unparsed = 0..stash.len();
-        *stash = Vec::new();
+        *stash = Box::default();
     }
     scratch
 }

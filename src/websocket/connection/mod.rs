@@ -30,7 +30,7 @@ pub(crate) struct Connection {
     waker: Waker,
     scratch: Option<Box<Scratch>>,
     /// Unparsed input, between two polls of the session.
-    stash: Vec<u8>,
+    stash: Box<[u8]>,
     /// A message that was read straight into its place.
     next: Option<Box<Item>>,
     /// There is no whole message in the unparsed input.
@@ -53,10 +53,9 @@ pub(crate) struct Connection {
     lined_up: bool,
     /// Waits for a message.
     reader: Parked,
-    /// Waits for room to send.
+    /// Waits for room to send, or until all is written: one at a time, since a `Sink` is used by one.
     writer: Parked,
-    /// Waits until all is written.
-    flusher: Parked,
+    flushing: bool,
     deadlines: Deadlines,
     /// When the ping of the keep-alive was sent whose answer is to be timed, in nanoseconds of the registry's time.
     ping: u64,
@@ -134,6 +133,7 @@ impl Connection {
         if !std::mem::replace(&mut self.lined_up, true) {
             self.link.line_up();
         }
+        self.flushing = false;
         self.writer.park(cx.waker(), &self.waker);
         Poll::Pending
     }
@@ -158,7 +158,8 @@ impl Connection {
         if self.is_written() {
             return Poll::Ready(());
         }
-        self.flusher.park(cx.waker(), &self.waker);
+        self.flushing = true;
+        self.writer.park(cx.waker(), &self.waker);
         Poll::Pending
     }
 }
@@ -174,7 +175,7 @@ impl Connection {
             protocol: Protocol::new(config.limits(), extensions),
             waker: Waker::noop().clone(),
             scratch: None,
-            stash: Vec::new(),
+            stash: Box::default(),
             next: None,
             starved: true,
             failure: None,
@@ -188,7 +189,7 @@ impl Connection {
             lined_up: false,
             reader: Parked::No,
             writer: Parked::No,
-            flusher: Parked::No,
+            flushing: false,
             deadlines,
             ping: 0,
             progress: false,
@@ -217,7 +218,7 @@ impl Connection {
         };
         self.protocol.reclaim(&mut scratch.output);
         if !scratch.unparsed.is_empty() {
-            self.stash = scratch.window[scratch.unparsed.clone()].to_vec();
+            self.stash = scratch.window[scratch.unparsed.clone()].into();
         }
         scratch.give_back();
         self.note_partial();
@@ -259,7 +260,7 @@ impl Connection {
     #[cfg(feature = "tokio-tungstenite")]
     pub(crate) fn give_away(&mut self) -> Option<(Io, Vec<u8>)> {
         let scratch = self.scratch.get_or_insert_with(Scratch::take);
-        let mut early = self.stash.clone();
+        let mut early = self.stash.to_vec();
         early.extend_from_slice(&scratch.window[scratch.unparsed.clone()]);
         let traffic = self.link.traffic();
         if traffic.bytes_received != early.len() as u64 || traffic.bytes_sent > 0 || self.protocol.unsent() > 0 {
@@ -273,6 +274,10 @@ impl Connection {
     /// Both Close frames have passed, or one that fails the connection: the last byte is written.
     pub(crate) fn is_finished(&self) -> bool {
         self.protocol.close_sent() && self.protocol.close_received() && self.is_written()
+    }
+
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
     }
 
     pub(crate) fn is_over(&self) -> bool {

@@ -30,9 +30,12 @@ impl Connection {
             self.told_closed = closed;
         }
         // Only whoever gets what it waits for: else the closure would be polled again and again.
-        let writer = (self.has_room() || self.is_closed()) && self.writer.wake();
-        let flusher = self.is_written() && self.flusher.wake();
-        writer || flusher
+        let met = if self.flushing {
+            self.is_written()
+        } else {
+            self.has_room() || self.is_closed()
+        };
+        met && self.writer.wake()
     }
 
     pub(super) fn try_write(&mut self, cx: &mut Context<'_>) {

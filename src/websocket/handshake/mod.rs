@@ -110,6 +110,10 @@ impl Handshake {
         self.0.protocols.iter().map(|protocol| &**protocol)
     }
 
+    pub(crate) fn protocol_at(&self, place: Option<u16>) -> Option<&str> {
+        self.protocols().nth(place?.into())
+    }
+
     /// The origin of the page that opened the WebSocket; clients other than browsers send none (RFC 6454).
     pub fn origin(&self) -> Option<&str> {
         self.0.origin.as_deref()

@@ -14,12 +14,13 @@ pub(super) fn parse(headers: &HeaderMap) -> Option<Box<[Box<str>]>> {
         .collect()
 }
 
-/// The first of the server's that the client offers too. None in common means that none is agreed on (RFC 6455 §4.2.2).
-pub(crate) fn select<'a>(supported: &'a [String], handshake: &Handshake) -> Option<&'a str> {
-    supported
+/// The first of the server's that the client offers too: its place among the client's. None in common means that none is
+/// agreed on (RFC 6455 §4.2.2).
+pub(crate) fn select(supported: &[String], handshake: &Handshake) -> Option<u16> {
+    let place = supported
         .iter()
-        .find(|supported| handshake.protocols().any(|offered| offered == *supported))
-        .map(String::as_str)
+        .find_map(|supported| handshake.protocols().position(|offered| offered == supported))?;
+    u16::try_from(place).ok()
 }
 
 /// Whether this is a token (RFC 9110 §5.6.2).
