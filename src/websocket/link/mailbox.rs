@@ -5,6 +5,8 @@ use std::task::Waker;
 
 use tungstenite::Message;
 
+#[cfg(feature = "hub")]
+use super::rooms::Share;
 use crate::websocket::Error;
 
 pub(crate) type Item = Result<Message, Error>;
@@ -62,47 +64,84 @@ impl Inbox {
     }
 }
 
+/// Something to be sent.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    Message(Message),
+    /// Of a room: other sockets get it too.
+    #[cfg(feature = "hub")]
+    Shared(Share),
+}
+
 /// What is to be sent, and not yet in the session's hands. Control frames go ahead of data (RFC 6455 §5.4 allows them
 /// even between fragments); a Close frame does not, it is the last.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    queue: VecDeque<Message>,
+    pub(super) queue: VecDeque<Mail>,
     /// How many control frames lead the queue.
-    controls: usize,
-    bytes: usize,
+    controls: u32,
+    /// How many were replayed, and do not count.
+    #[cfg(feature = "hub")]
+    pub(super) replayed: u32,
+    pub(super) bytes: usize,
 }
 
 impl Outbox {
     pub(crate) fn push(&mut self, message: Message) {
         self.bytes += cost(&message);
         if message.is_ping() || message.is_pong() {
-            self.queue.insert(self.controls, message);
+            self.queue.insert(self.controls as usize, Mail::Message(message));
             self.controls += 1;
         } else {
-            self.queue.push_back(message);
+            self.queue.push_back(Mail::Message(message));
         }
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Message> {
-        let message = self.queue.pop_front()?;
-        self.bytes -= cost(&message);
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<Mail> {
+        let mail = self.queue.pop_front()?;
+        self.removed(&mail);
         self.controls = self.controls.saturating_sub(1);
         if self.queue.is_empty() {
             self.queue = VecDeque::new();
         }
-        Some(message)
+        Some(mail)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
+    /// How many count.
     pub(crate) fn len(&self) -> usize {
+        #[cfg(feature = "hub")]
+        return self.queue.len() - self.replayed as usize;
+        #[cfg(not(feature = "hub"))]
         self.queue.len()
+    }
+
+    #[inline]
+    pub(super) fn removed(&mut self, mail: &Mail) {
+        self.bytes -= mail.cost();
+        #[cfg(feature = "hub")]
+        if let Mail::Shared(share) = mail {
+            self.replayed -= u32::from(share.replayed);
+        }
     }
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+}
+
+impl Mail {
+    #[inline]
+    pub(super) fn cost(&self) -> usize {
+        match self {
+            Self::Message(message) => cost(message),
+            #[cfg(feature = "hub")]
+            Self::Shared(share) => share.cost(),
+        }
     }
 }
 

@@ -5,6 +5,8 @@
 
 mod handle;
 pub(super) mod mailbox;
+#[cfg(feature = "hub")]
+pub(super) mod rooms;
 mod senders;
 mod session;
 
@@ -62,6 +64,8 @@ pub(crate) struct Waiting {
     pub(crate) room: Notify,
     /// Until nothing can be sent any more.
     pub(crate) closed: Notify,
+    #[cfg(feature = "hub")]
+    memberships: rooms::Memberships,
 }
 
 /// Written by the session alone.
@@ -163,7 +167,14 @@ impl Link {
         let close = message.is_close();
         mailbox.closed |= close;
         mailbox.outbox.push(message);
-        let news = if close { OUTBOX | CLOSING } else { OUTBOX };
+        self.announce(mailbox, if close { OUTBOX | CLOSING } else { OUTBOX });
+        if close {
+            self.tell_closed();
+        }
+    }
+
+    /// Lets the session know that there is something to send.
+    fn announce(&self, mailbox: MutexGuard<'_, Mailbox>, news: u8) {
         if self.has_all(news) {
             drop(mailbox);
         } else {
@@ -175,15 +186,14 @@ impl Link {
                 Self::wake_session(mailbox);
             }
         }
-        if close {
-            self.tell_closed();
-        }
     }
 
     fn tell_closed(&self) {
         if let Some(waiting) = self.waiting.get() {
             waiting.closed.notify_waiters();
             waiting.room.notify_waiters();
+            #[cfg(feature = "hub")]
+            waiting.memberships.leave();
         }
     }
 }

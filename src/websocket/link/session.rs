@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tungstenite::Message;
 
-use super::mailbox::{Item, Outbox};
+use super::mailbox::{Item, Mail, Outbox};
 use super::{ABORTED, CLOSING, DROPPED, INBOX, Link, OUTBOX, RUNG, WRITER};
 use crate::websocket::protocol::Protocol;
 
@@ -96,11 +96,11 @@ impl Link {
     pub(crate) fn collect(&self, protocol: &mut Protocol) {
         let mut mailbox = self.lock();
         while protocol.unsent() < self.high_water_mark || self.has(CLOSING) {
-            let Some(message) = mailbox.outbox.pop() else {
+            let Some(mail) = mailbox.outbox.pop() else {
                 self.clear(OUTBOX);
                 break;
             };
-            self.hand_over(message, protocol);
+            self.hand_over(mail, protocol);
         }
         mailbox.unsent = protocol.unsent();
         let half_empty = mailbox.outbox.bytes() <= self.outbox_bytes / 2
@@ -114,8 +114,8 @@ impl Link {
     /// Moves all that was accepted into `protocol`, and accepts no more: a Close frame is next.
     pub(crate) fn seal(&self, protocol: &mut Protocol) {
         let mut mailbox = self.lock();
-        while let Some(message) = mailbox.outbox.pop() {
-            self.hand_over(message, protocol);
+        while let Some(mail) = mailbox.outbox.pop() {
+            self.hand_over(mail, protocol);
         }
         self.clear(OUTBOX);
         mailbox.closed = true;
@@ -124,10 +124,20 @@ impl Link {
         self.tell_closed();
     }
 
-    fn hand_over(&self, message: Message, protocol: &mut Protocol) {
-        self.count_sent(&message);
-        // Checked when it was accepted.
-        let _ = protocol.send(message);
+    #[inline]
+    fn hand_over(&self, mail: Mail, protocol: &mut Protocol) {
+        match mail {
+            Mail::Message(message) => {
+                self.count_sent(&message);
+                // Checked when it was accepted.
+                let _ = protocol.send(message);
+            }
+            #[cfg(feature = "hub")]
+            Mail::Shared(share) => {
+                self.counters.messages_sent.add(1);
+                protocol.send_shared(&share.frame);
+            }
+        }
     }
 
     #[inline]

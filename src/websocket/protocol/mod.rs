@@ -8,6 +8,7 @@
 //! decoder               bytes → events, within the limits
 //! encoder               frames → gathered bytes and spliced payloads
 //! closing               Close frames, and who has sent one
+//! shared                frames that are encoded once for many sockets, with the feature `hub`
 //! ```
 
 mod closing;
@@ -19,6 +20,8 @@ mod frame;
 #[cfg(test)]
 mod invariants;
 mod mask;
+#[cfg(feature = "hub")]
+mod shared;
 mod utf8;
 mod violation;
 
@@ -36,6 +39,8 @@ use self::frame::{MAX_CONTROL, OpCode};
 
 pub(crate) use self::closing::may_be_sent;
 pub(crate) use self::encoder::MAX_SLICES;
+#[cfg(feature = "hub")]
+pub(crate) use self::shared::SharedFrame;
 pub(crate) use self::violation::Violation;
 
 /// What a peer may make us hold.
@@ -182,6 +187,15 @@ impl Protocol {
             Message::Frame(_) => return Err(Unsendable::RawFrame),
         }
         Ok(())
+    }
+
+    /// Queues a frame that other sockets get too, unless a Close frame is queued.
+    #[cfg(feature = "hub")]
+    #[inline]
+    pub(crate) fn send_shared(&mut self, frame: &SharedFrame) {
+        if !self.closing.sent {
+            self.encoder.encoded(frame.encoded());
+        }
     }
 
     /// Queues a Close frame, if none is queued yet.
