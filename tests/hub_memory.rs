@@ -31,6 +31,7 @@ fn what_rooms_cost() {
             tokio::task::yield_now().await;
         }
         let senders: Vec<_> = sockets.iter().map(|(socket, _)| socket.sender()).collect();
+        let keys: Vec<String> = (0..MEMBERS).map(|room| format!("room {room}")).collect();
         let hub = Hub::new();
 
         let before = HEAP.allocated();
@@ -40,7 +41,6 @@ fn what_rooms_cost() {
         let after = HEAP.allocated();
 
         // In rooms of their own. What a socket needs to be in any room, it has by now.
-        let keys: Vec<String> = (0..MEMBERS).map(|room| format!("room {room}")).collect();
         let before = HEAP.allocated();
         let alone: Vec<_> = keys
             .iter()

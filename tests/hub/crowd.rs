@@ -46,6 +46,8 @@ async fn the_others_get_everything_once_and_in_order() {
         let mut visitor = Visitor::with(1000, config());
         memberships.push(hub.join("x", &visitor.sender()));
         dropping.spawn(async move {
+            // All of it: the socket stays open with its visitor.
+            let visitor = &mut visitor;
             let mut said = [0; PUBLISHERS];
             // Up to the middle of all, each elsewhere, without a word.
             for _ in 0..number * 3 {
@@ -59,14 +61,16 @@ async fn the_others_get_everything_once_and_in_order() {
         let mut visitor = Visitor::with(1000, config());
         memberships.push(hub.join("x", &visitor.sender()));
         others.spawn(async move {
+            let Visitor { client, socket } = &mut visitor;
             let mut said = [0; PUBLISHERS];
             for _ in 0..PUBLISHERS * MESSAGES {
-                let frame = visitor.client.frame().await;
+                let frame = client.frame().await;
                 assert_eq!(frame.opcode, TEXT);
                 check(&mut said, &frame.payload);
             }
             assert_eq!(said, [MESSAGES; PUBLISHERS]);
-            visitor.client.ping_pong().await;
+            client.ping_pong().await;
+            assert!(!socket.sender().is_closed());
             visitor
         });
     }

@@ -50,8 +50,9 @@ impl Expected {
         if matches!(lag, Lag::Conflate(_)) {
             let key = text.split_once(' ').unwrap().0.to_owned() + " ";
             let before = self.outbox.len();
-            self.outbox
-                .retain(|waiting| waiting.room != Some(room) || !waiting.text.starts_with(&key));
+            self.outbox.retain(|waiting| {
+                waiting.replayed || waiting.room != Some(room) || !waiting.text.starts_with(&key)
+            });
             lost += (before - self.outbox.len()) as u64;
         }
         let full = |outbox: &VecDeque<Waiting>| outbox.iter().filter(|waiting| !waiting.replayed).count() >= OUTBOX;
@@ -92,15 +93,17 @@ async fn play(seed: u64, lag: Lag) {
     for step in 0..80 {
         let (visitor, room) = (dice.roll(visitors.len()), dice.roll(ROOMS.len()));
         let sender = visitors[visitor].visitor.sender();
+        // Once in a room: which of two places has lost a message would be chance.
+        let is_there = places.iter().any(|place| (place.visitor, place.room) == (visitor, room));
         match dice.roll(10) {
-            0 => places.push(Place {
+            0 if !is_there => places.push(Place {
                 visitor,
                 room,
                 lost: 0,
                 membership: hub.join(ROOMS[room], &sender),
             }),
             1 if !places.is_empty() => drop(places.swap_remove(dice.roll(places.len()))),
-            2 => {
+            2 if !is_there => {
                 let said = said.entry(room).or_default();
                 let seen = dice.roll(said.len() + 1);
                 let position: Vec<Position> = said[..seen].last().map(|(position, _)| *position).into_iter().collect();

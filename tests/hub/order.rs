@@ -22,6 +22,8 @@ async fn many_publishers_one_order() {
         let mut visitor = Visitor::with(bytes, Config::new());
         memberships.push(hub.join("x", &visitor.sender()));
         readers.spawn(async move {
+            // All of it: the socket stays open with its visitor.
+            let visitor = &mut visitor;
             let mut seen = Vec::new();
             while seen.len() < PUBLISHERS * MESSAGES {
                 let frame = visitor.client.frame().await;

@@ -61,14 +61,15 @@ impl Link {
         }
         let mut lost = 0;
         let outbox = &mut mailbox.outbox;
-        if share.key != 0 && outbox.remove(|there| there.room == share.room && there.key == share.key) {
+        let is_older = |there: &Share| there.room == share.room && !there.replayed;
+        if share.key != 0 && outbox.remove(|there| is_older(there) && there.key == share.key) {
             lost += 1;
         }
         while self.is_full(outbox, share.frame.encoded().len()) {
             match overflow {
                 Overflow::Disconnect => return Shared::Full,
                 Overflow::DropNewest => return Shared::Refused { lost: lost + 1 },
-                Overflow::DropOldest if outbox.remove(|there| there.room == share.room && !there.replayed) => lost += 1,
+                Overflow::DropOldest if outbox.remove(is_older) => lost += 1,
                 Overflow::DropOldest => return Shared::Refused { lost: lost + 1 },
             }
         }
