@@ -85,7 +85,9 @@ async fn the_others_get_everything_once_and_in_order() {
         });
     }
     publishers.join_all().await;
-    let others = tokio::time::timeout(Duration::from_secs(60), others.join_all()).await.unwrap();
+    let others = tokio::time::timeout(Duration::from_secs(60), others.join_all())
+        .await
+        .unwrap();
     dropping.join_all().await;
     until(|| hub.count("x") == OTHERS).await;
     for visitor in &mut stalled {

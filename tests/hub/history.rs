@@ -43,7 +43,10 @@ async fn whoever_comes_back_gets_what_was_missed_and_then_what_is_new() {
     let hub = hub(History::new());
     let positions = send(&hub, 1..=10);
     for (number, position) in positions.iter().enumerate() {
-        assert_eq!((position.epoch, position.offset), (positions[0].epoch, number as u64 + 1));
+        assert_eq!(
+            (position.epoch, position.offset),
+            (positions[0].epoch, number as u64 + 1)
+        );
     }
     for seen in [1, 5, 10] {
         let mut visitor = Visitor::new();
@@ -85,9 +88,15 @@ async fn what_is_not_left_is_said() {
     // Of another run of the server.
     let stranger = Position { epoch: 1, offset: 8 };
     let visitor = Visitor::new();
-    assert_eq!(facts(&hub.join_since("x", &visitor.sender(), &[stranger]).await), (5, false));
+    assert_eq!(
+        facts(&hub.join_since("x", &visitor.sender(), &[stranger]).await),
+        (5, false)
+    );
     let stranger = Position { epoch: 1, offset: 0 };
-    assert_eq!(facts(&hub.join_since("x", &visitor.sender(), &[stranger]).await), (5, false));
+    assert_eq!(
+        facts(&hub.join_since("x", &visitor.sender(), &[stranger]).await),
+        (5, false)
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Joining, leaving, and whom a message reaches.
 
-use upsock::ws::hub::Hub;
+use upsock::ws::hub::{Hub, Membership};
 use upsock::ws::{self, CloseCode, Message, WebSocket};
 
 use crate::peer::{BINARY, Server, TEXT};
@@ -40,11 +40,21 @@ async fn texts_and_binary_messages_of_all_lengths_arrive_as_they_are() {
         for visitor in &mut visitors {
             let frame = visitor.client.frame().await;
             assert_eq!((frame.fin, frame.opcode, frame.payload.len()), (true, BINARY, length));
-            assert!(frame.payload.iter().enumerate().all(|(i, byte)| *byte == (i % 251) as u8));
+            assert!(
+                frame
+                    .payload
+                    .iter()
+                    .enumerate()
+                    .all(|(i, byte)| *byte == (i % 251) as u8)
+            );
             visitor.client.expect(TEXT, "é".repeat(length / 2)).await;
         }
     }
-    for other in [Message::Ping("a".into()), Message::Pong("a".into()), Message::Close(None)] {
+    for other in [
+        Message::Ping("a".into()),
+        Message::Pong("a".into()),
+        Message::Close(None),
+    ] {
         assert_eq!(hub.broadcast("x", other), 0);
     }
     visitors[0].client.ping_pong().await;
@@ -132,7 +142,10 @@ async fn members_and_their_data() {
         .map(|member| (member.id(), *member.data(), member.room().to_owned()))
         .collect();
     members.sort();
-    let expected = [(a.sender().id(), "Anna", "x".into()), (b.sender().id(), "Ben", "x".into())];
+    let expected = [
+        (a.sender().id(), "Anna", "x".into()),
+        (b.sender().id(), "Ben", "x".into()),
+    ];
     assert_eq!(members, expected);
     assert_eq!((anna.room(), anna.id(), *anna.data()), ("x", a.sender().id(), "Anna"));
     assert!(hub.members("y").is_empty());
@@ -146,10 +159,10 @@ async fn many_join_and_leave_in_any_order() {
     let mut left = 1000;
     while !memberships.is_empty() {
         // From the middle, so that others move within the room.
-        memberships.swap_remove(memberships.len() * 7 / 11);
+        drop(memberships.swap_remove(memberships.len() * 7 / 11));
         left -= 1;
         assert_eq!(hub.count("x"), left);
-        assert!(memberships.iter().all(|membership| membership.is_member()));
+        assert!(memberships.iter().all(Membership::is_member));
     }
     assert_eq!(hub.rooms(), 0);
 }

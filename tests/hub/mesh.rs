@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use upsock::ws::hub::{Command, Hub, HubBuilder, Port, Relay};
 
@@ -83,21 +83,21 @@ impl Relay for Node {
         let Self(mesh) = self;
         let mut up = mesh.up.subscribe();
         let mut topics = HashSet::new();
-        let mut inbox: Option<UnboundedReceiver<Item>> = None;
+        // It is there while the system is down: which node hears of that first must not matter.
+        let (sender, mut inbox) = unbounded_channel();
+        mesh.nodes.lock().unwrap().push(sender);
+        let mut connected = false;
         let mut late: Option<Item> = None;
         loop {
             if !*up.borrow_and_update() {
                 port.down();
-                inbox = None;
+                connected = false;
                 tokio::select! {
                     () = port.closed() => return,
                     _ = up.changed() => continue,
                 }
             }
-            if inbox.is_none() {
-                let (sender, receiver) = unbounded_channel();
-                mesh.nodes.lock().unwrap().push(sender);
-                inbox = Some(receiver);
+            if !std::mem::replace(&mut connected, true) {
                 topics.clear();
                 for topic in port.topics() {
                     mesh.replay(&port, &topic);
@@ -142,7 +142,7 @@ impl Relay for Node {
                     }
                     Some(other) => panic!("{other:?}"),
                 },
-                Some((topic, payload)) = async { inbox.as_mut()?.recv().await } => {
+                Some((topic, payload)) = inbox.recv() => {
                     if topics.contains(&topic) {
                         mesh.delivered.fetch_add(1, Ordering::Relaxed);
                         let _ = port.deliver(&topic, &payload);

@@ -50,9 +50,8 @@ impl Expected {
         if matches!(lag, Lag::Conflate(_)) {
             let key = text.split_once(' ').unwrap().0.to_owned() + " ";
             let before = self.outbox.len();
-            self.outbox.retain(|waiting| {
-                waiting.replayed || waiting.room != Some(room) || !waiting.text.starts_with(&key)
-            });
+            self.outbox
+                .retain(|waiting| waiting.replayed || waiting.room != Some(room) || !waiting.text.starts_with(&key));
             lost += (before - self.outbox.len()) as u64;
         }
         let full = |outbox: &VecDeque<Waiting>| outbox.iter().filter(|waiting| !waiting.replayed).count() >= OUTBOX;
@@ -79,7 +78,10 @@ impl Expected {
 
 async fn play(seed: u64, lag: Lag) {
     let mut dice = Dice(seed * 2 + 1);
-    let hub: Hub = Hub::builder().lag(lag.clone()).history(History::new().messages(KEPT)).build();
+    let hub: Hub = Hub::builder()
+        .lag(lag.clone())
+        .history(History::new().messages(KEPT))
+        .build();
     let mut visitors = Vec::new();
     for _ in 0..3 {
         visitors.push(Expected {
@@ -94,7 +96,9 @@ async fn play(seed: u64, lag: Lag) {
         let (visitor, room) = (dice.roll(visitors.len()), dice.roll(ROOMS.len()));
         let sender = visitors[visitor].visitor.sender();
         // Once in a room: which of two places has lost a message would be chance.
-        let is_there = places.iter().any(|place| (place.visitor, place.room) == (visitor, room));
+        let is_there = places
+            .iter()
+            .any(|place| (place.visitor, place.room) == (visitor, room));
         match dice.roll(10) {
             0 if !is_there => places.push(Place {
                 visitor,

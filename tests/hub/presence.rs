@@ -32,7 +32,15 @@ async fn whoever_joins_and_leaves_is_told() {
     drop(before);
     drop(hub);
     let expected = [
-        "x + Anna", "x + Ben", "y + Ben", "x - Anna", "x - Ben", "y - Ben", "x - before", "end", "end",
+        "x + Anna",
+        "x + Ben",
+        "y + Ben",
+        "x - Anna",
+        "x - Ben",
+        "y - Ben",
+        "x - before",
+        "end",
+        "end",
     ];
     for expected in expected {
         assert_eq!(next(&mut events).await, expected);

@@ -97,13 +97,7 @@ impl<T: Send + Sync + 'static> Hub<T> {
     ///
     /// # Cancel safety
     /// If the future is dropped, the room is not joined.
-    pub async fn join_since_with(
-        &self,
-        room: &str,
-        sender: &Sender,
-        positions: &[Position],
-        data: T,
-    ) -> Rejoined<T> {
+    pub async fn join_since_with(&self, room: &str, sender: &Sender, positions: &[Position], data: T) -> Rejoined<T> {
         // If the time is over, it makes do with what is there.
         let _ = timeout(self.catch_up, self.ready(room)).await;
         let mut since = Since {
@@ -186,11 +180,7 @@ impl<T: Send + Sync + 'static> Hub<T> {
     ///
     /// # Cancel safety
     /// Once polled, the message is sent, also if the future is dropped.
-    pub async fn publish_at(
-        &self,
-        room: &str,
-        message: impl FnOnce(Position) -> Message,
-    ) -> Result<usize, Unrelayed> {
+    pub async fn publish_at(&self, room: &str, message: impl FnOnce(Position) -> Message) -> Result<usize, Unrelayed> {
         let (receipt, acknowledged) = oneshot::channel();
         let Sent { reached, relayed } = self.all().send(room, message, Some(receipt));
         match relayed {
@@ -297,6 +287,8 @@ impl<T: Send + Sync + 'static> Clone for Hub<T> {
 
 impl<T: Send + Sync + 'static> fmt::Debug for Hub<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub").field("rooms", &self.rooms()).finish_non_exhaustive()
+        f.debug_struct("Hub")
+            .field("rooms", &self.rooms())
+            .finish_non_exhaustive()
     }
 }

@@ -34,7 +34,9 @@ pub enum Lag {
 
 /// How [`Lag::Conflate`] tells what a message is about.
 #[derive(Clone)]
-pub struct Conflate(Arc<dyn Fn(&Message) -> Option<u64> + Send + Sync>);
+pub struct Conflate(Arc<Key>);
+
+type Key = dyn Fn(&Message) -> Option<u64> + Send + Sync;
 
 impl Lag {
     /// [`Lag::Conflate`], with a function that says what a message is about: a newer message of the same room and key

@@ -1,8 +1,8 @@
 //! What comes from other processes.
 
+use super::Event;
 use super::relay::{Envelope, Rooms};
 use super::shared::Shared;
-use super::Event;
 
 impl<T: Send + Sync + 'static> Rooms for Shared<T> {
     fn relayed(&self, topic: &str, envelope: &Envelope, replayed: bool) {

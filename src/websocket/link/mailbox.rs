@@ -113,7 +113,7 @@ impl Outbox {
     }
 
     /// How many count.
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn counted(&self) -> usize {
         #[cfg(feature = "hub")]
         return self.queue.len() - self.replayed as usize;
         #[cfg(not(feature = "hub"))]

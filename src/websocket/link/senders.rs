@@ -31,8 +31,8 @@ impl Link {
 
     /// Whether the outbox takes no message of this length.
     pub(super) fn is_full(&self, outbox: &Outbox, length: usize) -> bool {
-        outbox.len() > 0
-            && (outbox.len() >= self.outbox_messages as usize
+        outbox.counted() > 0
+            && (outbox.counted() >= self.outbox_messages as usize
                 || outbox.bytes().saturating_add(length) > self.outbox_bytes)
     }
 

@@ -104,7 +104,7 @@ impl Link {
         }
         mailbox.unsent = protocol.unsent();
         let half_empty = mailbox.outbox.bytes() <= self.outbox_bytes / 2
-            && mailbox.outbox.len() <= self.outbox_messages as usize / 2;
+            && mailbox.outbox.counted() <= self.outbox_messages as usize / 2;
         drop(mailbox);
         if let (true, Some(waiting)) = (half_empty, self.waiting.get()) {
             waiting.room.notify_waiters();
