@@ -14,7 +14,7 @@ use crate::websocket::{Sender, SocketId};
 
 /// Rooms: named groups of sockets, to send to all of them at once.
 ///
-/// See the [module](self) for an example and what is promised. Cloning it is cheap, and a clone is the same hub. A room
+/// See the [module](super) for an example and what is promised. Cloning it is cheap, and a clone is the same hub. A room
 /// comes into being when somebody joins it, and ends when the last one has left. `T` is what each member says of itself:
 /// a name, say.
 pub struct Hub<T: Send + Sync + 'static = ()> {
