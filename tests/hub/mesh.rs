@@ -79,7 +79,7 @@ impl Mesh {
 struct Node(Mesh);
 
 impl Relay for Node {
-    async fn run(self, mut port: Port) {
+    async fn run(self, port: Port) {
         let Self(mesh) = self;
         let mut up = mesh.up.subscribe();
         let mut topics = HashSet::new();

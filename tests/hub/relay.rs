@@ -281,6 +281,23 @@ async fn a_new_process_learns_what_came_before_it() {
     }
 }
 
+/// Nor to a room of the same name that has come since.
+#[tokio::test]
+async fn an_echo_does_not_come_back() {
+    let mesh = Mesh::new();
+    mesh.set_up(false);
+    let hub = mesh.hub(|builder| builder.history(History::new().rooms(0)));
+    hub.broadcast("x", "to nobody");
+    assert_eq!(hub.rooms(), 0);
+    let mut visitor = Visitor::new();
+    let _membership = hub.join("x", &visitor.sender());
+    mesh.set_up(true);
+    until(|| hub.relay_state().unwrap().waiting == 0).await;
+    hub.broadcast("x", "hello");
+    visitor.expect("hello").await;
+    visitor.client.expect_silence().await;
+}
+
 /// It does not wait for ever for a message system that is away, and says that it does not know.
 #[tokio::test]
 async fn whoever_comes_back_does_not_wait_for_ever() {

@@ -35,7 +35,7 @@ use crate::websocket::protocol::SharedFrame;
 /// struct Local(broadcast::Sender<(String, bytes::Bytes)>);
 ///
 /// impl Relay for Local {
-///     async fn run(self, mut port: Port) {
+///     async fn run(self, port: Port) {
 ///         let mut heard = self.0.subscribe();
 ///         port.topics(); // To subscribe to all of them, if there were something to do for that.
 ///         port.up();
@@ -152,13 +152,13 @@ impl Port {
     ///
     /// # Cancel safety
     /// Nothing is lost if the future is dropped.
-    pub async fn next(&mut self) -> Option<Command> {
+    pub async fn next(&self) -> Option<Command> {
         self.backlog.next().await
     }
 
     /// All topics of which messages are wanted now: for a new connection. [`next`](Self::next) then tells changes of
     /// this.
-    pub fn topics(&mut self) -> Vec<Arc<str>> {
+    pub fn topics(&self) -> Vec<Arc<str>> {
         self.backlog.topics()
     }
 
