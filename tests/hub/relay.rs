@@ -281,7 +281,29 @@ async fn a_new_process_learns_what_came_before_it() {
     }
 }
 
-/// Nor to a room of the same name that has come since.
+/// What comes while the past is still being told comes after it.
+#[tokio::test]
+async fn the_past_goes_before_what_came_since() {
+    let mesh = Mesh::new().with_history();
+    let old = keeping(&mesh);
+    for number in 1..=3 {
+        assert!(soon(old.publish("x", number.to_string())).await.is_ok());
+    }
+    drop(old);
+    mesh.set_up(false);
+    let new = keeping(&mesh);
+    new.broadcast("x", "4");
+    new.broadcast("x", "5");
+    mesh.set_up(true);
+    let mut visitor = Visitor::new();
+    let all = soon(new.join_since("x", &visitor.sender(), &[])).await;
+    assert_eq!((all.replayed, all.complete), (5, true));
+    for number in 1..=5 {
+        visitor.expect(number.to_string()).await;
+    }
+}
+
+/// Not even to a room of the same name that has come since.
 #[tokio::test]
 async fn an_echo_does_not_come_back() {
     let mesh = Mesh::new();
