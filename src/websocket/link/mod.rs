@@ -133,6 +133,7 @@ impl Link {
         }
     }
 
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, Mailbox> {
         // No code of a user runs under this lock, so what a panic left is consistent.
         self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
@@ -174,6 +175,7 @@ impl Link {
     }
 
     /// Lets the session know that there is something to send.
+    #[inline]
     fn announce(&self, mailbox: MutexGuard<'_, Mailbox>, news: u8) {
         if self.has_all(news) {
             drop(mailbox);
