@@ -8,6 +8,7 @@
 //! | [`WebSocket`], [`Message`], [`Error`] | what the closure works with |
 //! | [`Sender`], [`SocketId`] | sends into a socket from anywhere |
 //! | [`Sockets`], [`Drained`], [`Stats`] | all open sockets: count, reach, shut down |
+//! | [`hub`] (feature `hub`) | rooms: broadcast, presence, history, several machines |
 //! | [`Config`], [`KeepAlive`] | what a socket may cost, and how long a peer may take |
 //!
 //! # Example
@@ -63,6 +64,8 @@ mod connection;
 mod deadlines;
 mod error;
 mod handshake;
+#[cfg(feature = "hub")]
+pub mod hub;
 #[cfg(feature = "json")]
 mod json;
 mod keep_alive;
@@ -90,6 +93,9 @@ pub use self::compression::Compression;
 pub use self::config::{Config, Flush};
 pub use self::error::Error;
 pub use self::handshake::{Handshake, Origins};
+#[cfg(feature = "hub")]
+#[doc(no_inline)]
+pub use self::hub::{Hub, Lag, Membership, Relay};
 pub use self::keep_alive::KeepAlive;
 pub use self::outcome::Outcome;
 pub use self::sender::{Sender, SocketId, TrySendError};

@@ -46,6 +46,11 @@ impl Sender {
         Self { link }
     }
 
+    #[cfg(feature = "hub")]
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
     /// Sends a message: waits for room in the outbox, then leaves it there.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use tungstenite::Message;
 
-use super::mailbox::{Item, Mail, Mailbox};
+use super::mailbox::{Item, Mailbox};
 use super::{DROPPED, INBOX, Link, WRITER};
 use crate::websocket::Error;
 use crate::websocket::protocol::{Protocol, Unsendable};
@@ -54,7 +54,7 @@ impl Link {
         if mailbox.closed {
             return Err(Unsendable::Closed);
         }
-        self.accept(mailbox, Mail { message, compressible });
+        self.accept(mailbox, message, compressible);
         Ok(())
     }
 

@@ -6,6 +6,8 @@ use std::task::Waker;
 
 use tungstenite::Message;
 
+#[cfg(feature = "hub")]
+use super::rooms::Share;
 use crate::websocket::Error;
 
 pub(crate) type Item = Result<Message, Error>;
@@ -65,27 +67,37 @@ impl Inbox {
 
 /// Something to be sent.
 #[derive(Debug)]
-pub(crate) struct Mail {
-    pub(crate) message: Message,
-    pub(crate) compressible: bool,
+pub(crate) enum Mail {
+    Message {
+        message: Message,
+        compressible: bool,
+    },
+    /// Of a room: other sockets get it too.
+    #[cfg(feature = "hub")]
+    Shared(Share),
 }
 
 /// What is to be sent, and not yet in the session's hands. Control frames go ahead of data (RFC 6455 §5.4 allows them
 /// even between fragments); a Close frame does not, it is the last.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    queue: VecDeque<Mail>,
+    pub(super) queue: VecDeque<Mail>,
     /// How many control frames lead the queue.
     controls: u32,
     /// The place in line of the socket's handle, from 1 on, if it waits: what senders add meanwhile comes later.
     place: Option<NonZeroU32>,
-    bytes: usize,
+    /// How many were replayed, and do not count.
+    #[cfg(feature = "hub")]
+    pub(super) replayed: u32,
+    pub(super) bytes: usize,
 }
 
 impl Outbox {
-    pub(crate) fn push(&mut self, mail: Mail) {
-        self.bytes += cost(&mail.message);
-        if mail.message.is_ping() || mail.message.is_pong() {
+    pub(crate) fn push(&mut self, message: Message, compressible: bool) {
+        self.bytes += cost(&message);
+        let control = message.is_ping() || message.is_pong();
+        let mail = Mail::Message { message, compressible };
+        if control {
             self.queue.insert(self.controls as usize, mail);
             self.controls += 1;
             self.place = self.place.map(|place| place.saturating_add(1));
@@ -96,28 +108,30 @@ impl Outbox {
 
     /// Takes what is first, until that is this long or longer.
     pub(crate) fn take(&mut self, length: usize) -> VecDeque<Mail> {
-        if self.bytes <= length {
-            self.controls = 0;
-            self.place = self.place.map(|_| NonZeroU32::MIN);
-            self.bytes = 0;
-            // An idle connection holds no buffer.
-            return std::mem::take(&mut self.queue);
+        let (mut taken, mut left) = (VecDeque::new(), length);
+        while left > 0 && !self.queue.is_empty() {
+            if self.counted() == self.queue.len() && self.bytes <= left && taken.is_empty() {
+                self.controls = 0;
+                self.place = self.place.map(|_| NonZeroU32::MIN);
+                self.bytes = 0;
+                // An idle connection holds no buffer.
+                return std::mem::take(&mut self.queue);
+            }
+            if let Some(mail) = self.pop() {
+                left = left.saturating_sub(mail.length());
+                taken.push_back(mail);
+            }
         }
-        let end = self.bytes - length;
-        let mut taken = VecDeque::new();
-        while self.bytes > end {
-            taken.extend(self.pop());
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
         }
         taken
     }
 
     fn pop(&mut self) -> Option<Mail> {
         let mail = self.queue.pop_front()?;
-        self.bytes -= cost(&mail.message);
+        self.removed(0, &mail);
         self.controls = self.controls.saturating_sub(1);
-        self.place = self
-            .place
-            .map(|place| NonZeroU32::new(place.get() - 1).unwrap_or(place));
         Some(mail)
     }
 
@@ -140,12 +154,48 @@ impl Outbox {
         self.queue.is_empty()
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many count.
+    pub(crate) fn counted(&self) -> usize {
+        #[cfg(feature = "hub")]
+        return self.queue.len() - self.replayed as usize;
+        #[cfg(not(feature = "hub"))]
         self.queue.len()
+    }
+
+    /// This was removed from there.
+    #[inline]
+    pub(super) fn removed(&mut self, at: usize, mail: &Mail) {
+        self.bytes -= mail.cost();
+        if let Some(place) = self.place.filter(|place| place.get() as usize > at + 1) {
+            self.place = NonZeroU32::new(place.get() - 1);
+        }
+        #[cfg(feature = "hub")]
+        if let Mail::Shared(share) = mail {
+            self.replayed -= u32::from(share.replayed);
+        }
     }
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+}
+
+impl Mail {
+    #[inline]
+    pub(super) fn cost(&self) -> usize {
+        match self {
+            Self::Message { message, .. } => cost(message),
+            #[cfg(feature = "hub")]
+            Self::Shared(share) => share.cost(),
+        }
+    }
+
+    fn length(&self) -> usize {
+        match self {
+            Self::Message { message, .. } => message.len(),
+            #[cfg(feature = "hub")]
+            Self::Shared(share) => share.frame.encoded().len(),
+        }
     }
 }
 

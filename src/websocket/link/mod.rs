@@ -5,6 +5,8 @@
 
 mod handle;
 pub(super) mod mailbox;
+#[cfg(feature = "hub")]
+pub(super) mod rooms;
 mod senders;
 mod session;
 
@@ -13,8 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tungstenite::Message;
 
-use self::mailbox::{Mail, Mailbox};
+use self::mailbox::Mailbox;
 pub(super) use self::senders::Refused;
 use super::registry::Registry;
 use super::sender::SocketId;
@@ -61,6 +64,8 @@ pub(crate) struct Waiting {
     pub(crate) room: Notify,
     /// Until nothing can be sent any more.
     pub(crate) closed: Notify,
+    #[cfg(feature = "hub")]
+    memberships: rooms::Memberships,
 }
 
 /// Written by the session alone.
@@ -128,6 +133,7 @@ impl Link {
         }
     }
 
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, Mailbox> {
         // No code of a user runs under this lock, so what a panic left is consistent.
         self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
@@ -158,11 +164,19 @@ impl Link {
     }
 
     /// Takes a message to be sent.
-    fn accept(&self, mut mailbox: MutexGuard<'_, Mailbox>, mail: Mail) {
-        let close = mail.message.is_close();
+    fn accept(&self, mut mailbox: MutexGuard<'_, Mailbox>, message: Message, compressible: bool) {
+        let close = message.is_close();
         mailbox.closed |= close;
-        mailbox.outbox.push(mail);
-        let news = if close { OUTBOX | CLOSING } else { OUTBOX };
+        mailbox.outbox.push(message, compressible);
+        self.announce(mailbox, if close { OUTBOX | CLOSING } else { OUTBOX });
+        if close {
+            self.tell_closed();
+        }
+    }
+
+    /// Lets the session know that there is something to send.
+    #[inline]
+    fn announce(&self, mailbox: MutexGuard<'_, Mailbox>, news: u8) {
         if self.has_all(news) {
             drop(mailbox);
         } else {
@@ -174,15 +188,14 @@ impl Link {
                 Self::wake_session(mailbox);
             }
         }
-        if close {
-            self.tell_closed();
-        }
     }
 
     fn tell_closed(&self) {
         if let Some(waiting) = self.waiting.get() {
             waiting.closed.notify_waiters();
             waiting.room.notify_waiters();
+            #[cfg(feature = "hub")]
+            waiting.memberships.leave();
         }
     }
 }

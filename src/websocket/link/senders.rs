@@ -2,7 +2,7 @@
 
 use tungstenite::Message;
 
-use super::mailbox::Mail;
+use super::mailbox::Outbox;
 use super::{ABORTED, Link, RUNG, Waiting};
 use crate::websocket::protocol::{Protocol, Unsendable};
 
@@ -22,13 +22,18 @@ impl Link {
         if mailbox.closed {
             return Err((Refused::Unsendable(Unsendable::Closed), message));
         }
-        let full = mailbox.outbox.len() >= self.outbox_messages as usize
-            || mailbox.outbox.bytes().saturating_add(message.len()) > self.outbox_bytes as usize;
-        if full && !mailbox.outbox.is_empty() {
+        if self.is_full(&mailbox.outbox, message.len()) {
             return Err((Refused::Full, message));
         }
-        self.accept(mailbox, Mail { message, compressible });
+        self.accept(mailbox, message, compressible);
         Ok(())
+    }
+
+    /// Whether the outbox takes no message of this length.
+    pub(super) fn is_full(&self, outbox: &Outbox, length: usize) -> bool {
+        outbox.counted() > 0
+            && (outbox.counted() >= self.outbox_messages as usize
+                || outbox.bytes().saturating_add(length) > self.outbox_bytes as usize)
     }
 
     pub(crate) fn waiting(&self) -> &Waiting {

@@ -124,7 +124,7 @@ impl Link {
             mailbox = self.hand_over(mailbox, room, protocol);
         }
         let half_empty = mailbox.outbox.bytes() <= self.outbox_bytes as usize / 2
-            && mailbox.outbox.len() <= self.outbox_messages as usize / 2;
+            && mailbox.outbox.counted() <= self.outbox_messages as usize / 2;
         drop(mailbox);
         if let (true, Some(waiting)) = (half_empty, self.waiting.get()) {
             waiting.room.notify_waiters();
@@ -151,12 +151,21 @@ impl Link {
         if mailbox.outbox.is_empty() {
             self.clear(OUTBOX);
         }
-        mailbox.unsent = protocol.unsent() + (before - mailbox.outbox.bytes());
+        mailbox.unsent = protocol.unsent() + (before - mailbox.outbox.bytes()) + taken.len();
         drop(mailbox);
-        for Mail { message, compressible } in taken {
-            self.count_sent(&message);
-            // Checked when it was accepted.
-            let _ = protocol.send(message, compressible);
+        for mail in taken {
+            match mail {
+                Mail::Message { message, compressible } => {
+                    self.count_sent(&message);
+                    // Checked when it was accepted.
+                    let _ = protocol.send(message, compressible);
+                }
+                #[cfg(feature = "hub")]
+                Mail::Shared(share) => {
+                    self.counters.messages_sent.add(1);
+                    protocol.send_shared(&share.frame);
+                }
+            }
         }
         let mut mailbox = self.lock();
         mailbox.unsent = protocol.unsent();

@@ -64,6 +64,21 @@ impl Encoder {
         }
     }
 
+    /// Queues a frame with its header.
+    #[cfg(feature = "hub")]
+    #[inline]
+    pub(crate) fn encoded(&mut self, frame: &Bytes) {
+        self.unsent += frame.len();
+        if frame.len() < SPLICE_FROM {
+            self.gathered.extend_from_slice(frame);
+        } else {
+            self.spliced.push_back(Splice {
+                after: self.gathered.len(),
+                payload: frame.clone(),
+            });
+        }
+    }
+
     /// Answers a ping, or remembers to.
     pub(crate) fn pong(&mut self, payload: Bytes) {
         if self.unsent <= PONG_BUDGET {

@@ -2,6 +2,10 @@
 
 use super::Violation;
 
+/// The longest header that a server sends.
+#[cfg(feature = "hub")]
+pub(crate) const MAX_HEADER: usize = 10;
+
 /// The longest payload of a control frame (RFC 6455 §5.5).
 pub(crate) const MAX_CONTROL: usize = 125;
 

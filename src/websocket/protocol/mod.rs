@@ -9,6 +9,7 @@
 //! encoder               frames → gathered bytes and spliced payloads
 //! closing               Close frames, and who has sent one
 //! deflate               compressed payloads (RFC 7692), with the feature `deflate`
+//! shared                frames that are encoded once for many sockets, with the feature `hub`
 //! ```
 
 mod closing;
@@ -22,6 +23,8 @@ mod frame;
 #[cfg(test)]
 mod invariants;
 mod mask;
+#[cfg(feature = "hub")]
+mod shared;
 mod utf8;
 mod violation;
 
@@ -41,6 +44,8 @@ pub(crate) use self::closing::may_be_sent;
 #[cfg(feature = "deflate")]
 pub(crate) use self::deflate::{Agreement, Profile};
 pub(crate) use self::encoder::MAX_SLICES;
+#[cfg(feature = "hub")]
+pub(crate) use self::shared::SharedFrame;
 pub(crate) use self::violation::Violation;
 
 /// What a peer may make us hold.
@@ -227,6 +232,15 @@ impl Protocol {
         compressed
             .map(|payload| self.encoder.compressed(opcode, payload))
             .is_some()
+    }
+
+    /// Queues a frame that other sockets get too, unless a Close frame is queued.
+    #[cfg(feature = "hub")]
+    #[inline]
+    pub(crate) fn send_shared(&mut self, frame: &SharedFrame) {
+        if !self.closing.sent {
+            self.encoder.encoded(frame.encoded());
+        }
     }
 
     /// Queues a Close frame, if none is queued yet.
