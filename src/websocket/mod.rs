@@ -8,7 +8,10 @@
 //! | [`WebSocket`], [`Message`], [`Error`] | what the closure works with |
 //! | [`Sender`], [`SocketId`] | sends into a socket from anywhere |
 //! | [`Sockets`], [`Drained`], [`Stats`] | all open sockets: count, reach, shut down |
-#![cfg_attr(feature = "hub", doc = "| [`hub`] | rooms: broadcast, presence, history, several machines |")]
+#![cfg_attr(
+    feature = "hub",
+    doc = "| [`hub`] | rooms: broadcast, presence, history, several machines |"
+)]
 //! | [`Config`], [`KeepAlive`] | what a socket may cost, and how long a peer may take |
 //!
 //! # Example
