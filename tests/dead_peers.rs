@@ -91,3 +91,26 @@ async fn a_message_that_is_never_finished_ends_with_1008() {
     client.expect_close(1008, "message takes too long").await;
     assert_eq!(soon(seen.recv()).await.unwrap(), ["limit"]);
 }
+
+/// Nothing is read while a pong is owed; but when none can be sent any more, its end must be seen.
+#[tokio::test]
+async fn a_reset_is_seen_though_a_pong_is_owed() {
+    let (report, mut seen) = unbounded_channel();
+    let server = Server::new(move || {
+        let report = report.clone();
+        ws::upgrade(move |mut socket: WebSocket| async move {
+            let sender = socket.sender();
+            tokio::spawn(async move { while sender.send(vec![0; 100_000].into()).await.is_ok() {} });
+            while let Some(item) = socket.recv().await {
+                let _ = report.send(describe(&item));
+            }
+        })
+        .configure(endless)
+    });
+    let mut client = server.raw().await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    client.send(PING, "there?").await;
+    assert_eq!(soon(seen.recv()).await.unwrap(), "ping there?");
+    client.reset();
+    assert_eq!(soon(seen.recv()).await.unwrap(), "abnormal");
+}

@@ -65,8 +65,9 @@ impl Connection {
     /// Returns whether there is something new to decode.
     pub(crate) fn read(&mut self, cx: &mut Context<'_>) -> bool {
         let wanted = self.starved && !self.ended && self.next.is_none() && self.io.is_some() && !self.read_blocked;
-        // A peer that sends pings and does not read the pongs has to wait (RFC 6455 §5.5.3 asks for the latest only).
-        if !wanted || self.protocol.owes_pong() {
+        // A peer that sends pings and does not read the pongs has to wait (RFC 6455 §5.5.3 asks for the latest only). If
+        // none can be written any more, only reading tells that it is gone.
+        if !wanted || self.protocol.owes_pong() && !self.write_failed {
             return false;
         }
         if matches!(self.reader, Parked::No) && !self.link.is_dropped() && !self.link.has_room() {
