@@ -87,22 +87,19 @@ async fn main() -> io::Result<()> {
     });
     let stop = Arc::new(Notify::new());
     let stopped = stop.clone();
-    let server = axum::serve(listener, app)
-        .with_graceful_shutdown(async move { stopped.notified().await })
-        .into_future();
-    let drain = async {
-        stop_signal().await?;
-        stop.notify_one();
-        layer.sockets().shutdown(GRACE).await;
-        Ok::<_, io::Error>(())
-    };
-    tokio::pin!(server);
+    let server = axum::serve(listener, app).with_graceful_shutdown(async move { stopped.notified().await });
+    let mut server = tokio::spawn(server.into_future());
     tokio::select! {
-        result = &mut server => return result,
-        result = drain => result?,
+        result = &mut server => return result?,
+        result = stop_signal() => result?,
     }
-    // What is left are requests for the page.
-    timeout(GRACE, server).await.unwrap_or(Ok(()))
+    stop.notify_one();
+    // The server may be done before them: it does not know its connections any more that have become sockets.
+    layer.sockets().shutdown(GRACE).await;
+    match timeout(GRACE, server).await {
+        Ok(result) => result?,
+        Err(_) => Ok(()),
+    }
 }
 
 /// Waits for Ctrl-C, or for what asks a service to end.
