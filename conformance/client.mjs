@@ -33,7 +33,11 @@ export async function listening(port) {
 export function handshake(port, path, headers) {
   return new Promise((resolve, reject) => {
     const sent = request({ host: "127.0.0.1", port, path, headers, timeout: 5_000 });
-    sent.on("upgrade", (response, socket) => resolve({ status: response.statusCode, socket }));
+    sent.on("upgrade", (response, socket, head) => {
+      // The first frames may come with the response.
+      socket.unshift(head);
+      resolve({ status: response.statusCode, socket });
+    });
     sent.on("response", (response) => resolve({ status: response.statusCode }));
     sent.on("error", reject);
     sent.end();
