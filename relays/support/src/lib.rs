@@ -1,0 +1,1 @@
+//! What the tests of all relays share: servers that can be killed, hubs with members.
