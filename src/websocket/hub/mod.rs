@@ -92,7 +92,7 @@ mod shared;
 
 pub use self::builder::HubBuilder;
 pub use self::events::{Event, Events};
-pub use self::handle::{Except, Hub, Rejoined};
+pub use self::handle::{Broadcast, Hub, Rejoined};
 pub use self::history::History;
 pub use self::lag::{Conflate, Lag};
 pub use self::member::{Member, Membership};

@@ -158,10 +158,10 @@ impl Link {
                 Mail::Message { message, compressible } => {
                     self.count_sent(&message);
                     // Checked when it was accepted.
-                    let _ = protocol.send(message, compressible);
+                    let _ = protocol.send(*message, compressible);
                 }
                 #[cfg(feature = "hub")]
-                Mail::Shared(share) => {
+                Mail::Shared(share) | Mail::Replayed(share) => {
                     self.counters.messages_sent.add(1);
                     protocol.send_shared(&share.frame);
                 }

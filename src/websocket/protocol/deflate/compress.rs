@@ -33,6 +33,18 @@ impl Compressor {
         }
     }
 
+    /// How a message for many is compressed, of this length; `None` if that is to be sent as it is.
+    #[cfg(feature = "hub")]
+    pub(crate) fn profile(&self, length: usize) -> Option<Profile> {
+        (length >= self.threshold).then_some(self.profile)
+    }
+
+    /// Whether a message may refer to those before it: then each connection has its own.
+    #[cfg(feature = "hub")]
+    pub(crate) fn takes_over(&self) -> bool {
+        self.takeover
+    }
+
     /// The compressed payload of the next message; `None` if that is to be sent as it is.
     pub(crate) fn message(&mut self, payload: &[u8]) -> Option<Bytes> {
         if payload.len() < self.threshold || payload.is_empty() {
