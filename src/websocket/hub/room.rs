@@ -235,9 +235,6 @@ impl<T: Send + Sync + 'static> Room<T> {
     }
 }
 
-/// So many members are looked at ahead.
-const AHEAD: usize = 16;
-
 fn deliver<T: Send + Sync>(
     mut state: MutexGuard<'_, State<T>>,
     hub: &Shared<T>,
@@ -247,21 +244,18 @@ fn deliver<T: Send + Sync>(
     let overflow = hub.lag().overflow();
     let mut reached = 0;
     let mut laggards = Vec::new();
-    for places in state.members.chunks(AHEAD) {
-        places.iter().for_each(|place| place.link.touch());
-        for Place { link, seat } in places {
-            if except.is_some_and(|id| id == link.id()) {
-                continue;
+    for Place { link, seat } in &state.members {
+        if except.is_some_and(|id| id == link.id()) {
+            continue;
+        }
+        match link.share(share, overflow) {
+            Shares::Taken { lost } => {
+                reached += 1;
+                seat.lose(lost);
             }
-            match link.share(share, overflow) {
-                Shares::Taken { lost } => {
-                    reached += 1;
-                    seat.lose(lost);
-                }
-                Shares::Refused { lost } => seat.lose(lost),
-                Shares::Full => laggards.push(link.clone()),
-                Shares::Closed => {}
-            }
+            Shares::Refused { lost } => seat.lose(lost),
+            Shares::Full => laggards.push(link.clone()),
+            Shares::Closed => {}
         }
     }
     state.active = Instant::now();

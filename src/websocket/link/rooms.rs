@@ -1,8 +1,6 @@
 //! Rooms: what they leave in the outbox, and how they hear of a socket's end.
 
 use std::fmt;
-use std::hint::black_box;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tungstenite::protocol::CloseFrame;
@@ -53,15 +51,6 @@ pub(crate) enum Shared {
 }
 
 impl Link {
-    /// Has in the cache what [`share`](Self::share) will need.
-    ///
-    /// A lock waits for memory, and for one link at a time; these reads wait for many together.
-    #[inline]
-    pub(crate) fn touch(&self) {
-        black_box(self.mailbox.is_poisoned());
-        black_box(self.flags.load(Ordering::Relaxed));
-    }
-
     /// Takes a frame to be sent.
     #[inline]
     pub(crate) fn share(&self, share: &Arc<Share>, overflow: Overflow) -> Shared {
