@@ -5,6 +5,7 @@ use shuttle::thread;
 
 use super::super::{Hub, Lag};
 use super::{Visitor, check, join_all, piece, publishers, say};
+use crate::websocket::link::Link;
 use crate::websocket::{CloseCode, Config};
 
 #[test]
@@ -71,13 +72,16 @@ fn rooms_end_and_begin_anew() {
 }
 
 /// Whatever ends the socket: what it has joined before, joins now and joins later is left.
-fn ends_while_it_joins(end: fn(Visitor)) {
+fn ends_while_it_joins(end: fn(Visitor, &Link)) {
     check(move || {
         let hub = Hub::new();
         let visitor = Visitor::new();
         let sender = visitor.sender();
         let before = hub.join("x", &sender);
-        let ending = thread::spawn(move || end(visitor));
+        let ending = thread::spawn({
+            let sender = sender.clone();
+            move || end(visitor, sender.link())
+        });
         let publishers = publishers(&hub, 1, 2);
         let memberships = [hub.join("x", &sender), hub.join("y", &sender), before];
         ending.join().unwrap();
@@ -89,14 +93,14 @@ fn ends_while_it_joins(end: fn(Visitor)) {
 
 #[test]
 fn it_joins_while_a_sender_closes_it() {
-    ends_while_it_joins(|visitor| {
+    ends_while_it_joins(|visitor, _| {
         visitor.rest();
     });
 }
 
 #[test]
 fn it_joins_while_it_is_dropped() {
-    ends_while_it_joins(|Visitor { socket, peer, session }| {
+    ends_while_it_joins(|Visitor { socket, peer, session }, _| {
         drop(socket);
         drop(peer);
         block_on(session).unwrap();
@@ -105,10 +109,18 @@ fn it_joins_while_it_is_dropped() {
 
 #[test]
 fn it_joins_while_the_peer_vanishes() {
-    ends_while_it_joins(|Visitor { socket, peer, session }| {
+    ends_while_it_joins(|Visitor { socket, peer, session }, _| {
         drop(peer);
         block_on(session).unwrap();
         drop(socket);
+    });
+}
+
+#[test]
+fn it_joins_while_it_is_aborted() {
+    ends_while_it_joins(|Visitor { session, .. }, link| {
+        link.abort();
+        block_on(session).unwrap();
     });
 }
 
