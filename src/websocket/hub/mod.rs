@@ -82,6 +82,8 @@ mod builder;
 mod events;
 mod handle;
 mod history;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod lag;
 mod member;
 mod position;

@@ -1,7 +1,7 @@
 //! One room: its members, and the one order in which they get what is sent.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -16,6 +16,7 @@ use crate::websocket::SocketId;
 use crate::websocket::link::Link;
 use crate::websocket::link::rooms::{Leave, Share, Shared as Shares};
 use crate::websocket::protocol::SharedFrame;
+use crate::websocket::sync::{Mutex, MutexGuard};
 
 pub(super) struct Room<T: Send + Sync + 'static> {
     key: Arc<str>,

@@ -3,7 +3,7 @@
 use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::broadcast;
@@ -11,6 +11,7 @@ use tokio::sync::broadcast;
 use super::relay::Side;
 use super::room::{Room, State};
 use super::{Event, Events, History, Lag, events};
+use crate::websocket::sync::{Mutex, MutexGuard, RwLock};
 
 /// How long a room is kept for nothing but the relay: its messages are counted, so that others notice losses.
 const FADE: Duration = Duration::from_secs(600);

@@ -10,8 +10,7 @@ pub(super) mod rooms;
 mod senders;
 mod session;
 
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -22,6 +21,8 @@ pub(super) use self::senders::Refused;
 use super::registry::Registry;
 use super::sender::SocketId;
 use super::stats::{Counter, Traffic};
+use super::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use super::sync::{Mutex, MutexGuard};
 use super::{Config, lending};
 
 /// `flags`: there is something to send.

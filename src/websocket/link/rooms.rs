@@ -1,7 +1,7 @@
 //! Rooms: what they leave in the outbox, and how they hear of a socket's end.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Message, Utf8Bytes};
@@ -10,6 +10,7 @@ use super::mailbox::{Mail, Outbox};
 use super::{Link, OUTBOX};
 use crate::websocket::CloseCode;
 use crate::websocket::protocol::SharedFrame;
+use crate::websocket::sync::{Mutex, MutexGuard};
 
 /// What was replayed to a member comes beside the outbox's bounds, which are for those who lag: a member that has just
 /// arrived with much to catch up on does not. These bound it.
@@ -188,7 +189,7 @@ pub(crate) trait Leave: Send + Sync {
 pub(super) struct Memberships(Mutex<Vec<Arc<dyn Leave>>>);
 
 impl Memberships {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<dyn Leave>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<dyn Leave>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
