@@ -210,6 +210,8 @@ impl<T: Send + Sync + 'static> Shared<T> {
             self.interest(room.key(), false);
             drop(state);
             self.remove(&room);
+            // Who waits for its past is to wait in the next one of its key.
+            room.ready.notify_waiters();
         } else {
             drop(state);
             let mut fading = self.fading.lock().unwrap_or_else(PoisonError::into_inner);
