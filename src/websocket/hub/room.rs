@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, Weak};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tungstenite::Message;
 
@@ -16,7 +16,7 @@ use crate::websocket::SocketId;
 use crate::websocket::link::Link;
 use crate::websocket::link::rooms::{Leave, Share, Shared as Shares};
 use crate::websocket::protocol::SharedFrame;
-use crate::websocket::sync::{Mutex, MutexGuard};
+use crate::websocket::sync::{Mutex, MutexGuard, Notify};
 
 pub(super) struct Room<T: Send + Sync + 'static> {
     key: Arc<str>,

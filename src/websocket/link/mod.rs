@@ -13,7 +13,6 @@ mod session;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tungstenite::Message;
 
 use self::mailbox::Mailbox;
@@ -22,7 +21,7 @@ use super::registry::Registry;
 use super::sender::SocketId;
 use super::stats::{Counter, Traffic};
 use super::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use super::sync::{Mutex, MutexGuard};
+use super::sync::{Mutex, MutexGuard, Notify};
 use super::{Config, lending};
 
 /// `flags`: there is something to send.

@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use super::{Command, Publication, RelayState};
-use crate::websocket::sync::{Mutex, MutexGuard};
+use crate::websocket::sync::{Mutex, MutexGuard, Notify};
 
 #[derive(Debug)]
 pub(super) struct Backlog {
