@@ -10,7 +10,8 @@ use crate::{down, plain, relay, up};
 async fn what_waits_for_a_server_that_is_away_is_bounded() {
     const ALL: usize = 10_000;
     const WAITING: usize = 100;
-    const BATCH: usize = 512;
+    // 1 MiB of them.
+    const BATCH: usize = 129;
     let server = Server::redis().await;
     let here: Hub = Hub::builder()
         .relay(relay(&server.url()))
@@ -70,6 +71,34 @@ async fn a_server_that_is_full_is_waited_for() {
     }
     visitor.expect("and then").await;
     until(|| crate::is_up(&here)).await;
+}
+
+/// A server that refuses in the middle of what is sent takes none of it: else the rest would overtake.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_refuses_now_and_then_takes_all_in_order() {
+    let server = Server::redis_with(&["--maxmemory-policy", "noeviction"]).await;
+    let (here, there) = (plain(&server), plain(&server));
+    let mut visitor = Visitor::of(&there, "x");
+    up(&here).await;
+    up(&there).await;
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut sent = 0;
+    for _ in 0..20 {
+        until(|| crate::is_up(&here)).await;
+        for _ in 0..300 {
+            here.broadcast("x", format!("{sent:02000}"));
+            sent += 1;
+        }
+        for bytes in [1, 0, 1, 0, 1, 0] {
+            let mut set = redis::cmd("CONFIG");
+            set.arg("SET").arg("maxmemory").arg(bytes);
+            set.query_async::<()>(&mut connection).await.unwrap();
+        }
+    }
+    for number in 0..sent {
+        visitor.expect(&format!("{number:02000}")).await;
+    }
 }
 
 /// Long messages come in small pages, and pass.
