@@ -83,7 +83,7 @@ impl Nats {
             options: ConnectOptions::new().name("upsock"),
             timeout: Duration::from_secs(5),
             settle: Duration::from_secs(1),
-            capacity: 16 * 1024,
+            capacity: 64 * 1024,
         })
     }
 
@@ -123,7 +123,7 @@ impl Nats {
     }
 
     /// How many messages of one room may wait to be given to the hub; beyond it they are lost, which is told as a
-    /// [gap](upsock::ws::hub::Event::Gap). Default: 16,384.
+    /// [gap](upsock::ws::hub::Event::Gap). Default: 65,536.
     pub fn capacity(mut self, messages: usize) -> Self {
         self.capacity = messages.max(1);
         self
