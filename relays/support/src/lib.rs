@@ -3,14 +3,17 @@
 // A test's helpers panic where the test fails.
 #![allow(clippy::unwrap_used)]
 
+pub mod latency;
 mod server;
 mod visitor;
+mod wire;
 
 use std::future::Future;
 use std::time::Duration;
 
 pub use self::server::Server;
 pub use self::visitor::Visitor;
+pub use self::wire::Wire;
 
 /// Waits for what is to happen soon.
 ///
