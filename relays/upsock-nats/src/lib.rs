@@ -58,9 +58,8 @@
 //!
 //! Connections that fail, and what a server refuses, are events of `tracing`.
 //!
-//! # Features
-//!
-//! `ring` (the default) or `aws-lc-rs` for TLS; `nkeys` for nkeys and JWT credentials in [`ConnectOptions`].
+//! TLS is by rustls, with the process's own provider if it has installed one, else with *ring*. The feature `nkeys` adds
+//! nkeys and JWT credentials to [`ConnectOptions`].
 
 mod client;
 mod connection;

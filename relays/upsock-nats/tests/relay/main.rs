@@ -10,6 +10,7 @@ mod limits;
 mod node;
 mod outage;
 mod subjects;
+mod tls;
 
 use std::time::Duration;
 
