@@ -110,7 +110,7 @@ impl Nats {
     /// How long the server may take to connect, or to answer, before the connection is given up; and, when the hub is
     /// gone, how long what it has sent may take to reach the server. Default: 5 s.
     ///
-    /// A server that nothing comes from any more is noticed within this time.
+    /// A server that nothing comes from any more is noticed within about this time.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.max(Duration::from_millis(10));
         self

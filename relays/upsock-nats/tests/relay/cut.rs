@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use support::{Server, Visitor, Wire, soon, until};
-use tokio::time::sleep;
 use upsock::ws::hub::Hub;
 use upsock_nats::Nats;
 
@@ -18,8 +17,10 @@ async fn a_connection_that_is_cut_loses_nothing_of_what_it_sends() {
     let relay = Nats::new(&format!("nats://{}", wire.address())).unwrap();
     let behind = Hub::builder().relay(relay.settle(Duration::from_millis(50))).build();
     let mut nodes = [Node::new("cut", behind), Node::new("whole", hub(&server))];
-    for node in &mut nodes {
+    for node in &nodes {
         up(&node.hub).await;
+    }
+    for node in &mut nodes {
         node.talk(Duration::from_micros(200));
     }
     for number in 1..=20 {
@@ -32,7 +33,6 @@ async fn a_connection_that_is_cut_loses_nothing_of_what_it_sends() {
         wire.mend();
         up(&nodes[0].hub).await;
     }
-    sleep(Duration::from_millis(100)).await;
     let lost = check_all(&mut nodes).await;
     let (cut, whole) = (nodes[0].told(), nodes[1].told());
     println!("{lost} lost on the way to who was cut off");
