@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use tungstenite::Message;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
+use zlib_rs::{Inflate, InflateFlush};
 
 use super::super::differential::{Frame, bad_text, binary, cut, fragments, indices, text};
 use super::super::invariants::{GENEROUS, Outcome, Verdict, drive, frames, write};
@@ -191,6 +192,22 @@ fn run(inflate: &mut Decompress, past: u8, mut input: &[u8], out: &mut Vec<u8>) 
     }
 }
 
+/// All that comes of `input` with the window that was agreed on; the oracle's is always the largest. `None` if something
+/// refers to what is before it (by more than a piece, which is still in reach).
+fn within_window(inflate: &mut Inflate, mut input: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    loop {
+        let mut piece = [0; 64];
+        let (taken, made) = (inflate.total_in(), inflate.total_out());
+        inflate.decompress(input, &mut piece, InflateFlush::NoFlush).ok()?;
+        let made = (inflate.total_out() - made) as usize;
+        input = &input[(inflate.total_in() - taken) as usize..];
+        out.extend_from_slice(&piece[..made]);
+        if input.is_empty() && made < piece.len() {
+            return Some(());
+        }
+    }
+}
+
 fn agreement() -> impl Strategy<Value = Agreement> {
     (1..=9u8, 9..=15u8, 0..600usize, any::<bool>(), any::<bool>()).prop_map(
         |(level, window_bits, threshold, server, client)| Agreement {
@@ -291,6 +308,7 @@ proptest! {
             }
         }
         let mut inflate = Decompress::new(false);
+        let mut narrow = Inflate::new(false, agreement.profile.window_bits);
         let frames = frames(&wire);
         prop_assert_eq!(frames.len(), expected.len());
         for ((header, mut bytes), (text, payload, compressible)) in frames.into_iter().zip(expected) {
@@ -299,11 +317,15 @@ proptest! {
             if header.rsv1 {
                 if !agreement.server_context_takeover {
                     inflate.reset(false);
+                    narrow = Inflate::new(false, agreement.profile.window_bits);
                     prop_assert!(bytes.len() < payload.len());
                 }
                 let mut data = Vec::new();
                 bytes = [&bytes[..], &TAIL].concat().into();
                 prop_assert_eq!(run(&mut inflate, 0, &bytes, &mut data), Some(false));
+                let mut again = Vec::new();
+                prop_assert_eq!(within_window(&mut narrow, &bytes, &mut again), Some(()), "refers too far back");
+                prop_assert!(again == data);
                 bytes = data.into();
             }
             prop_assert!(bytes == payload, "{} bytes for {}", bytes.len(), payload.len());
