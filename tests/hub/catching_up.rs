@@ -235,3 +235,14 @@ async fn a_room_that_ends_meanwhile_is_no_reason_to_wait() {
     assert!(rejoined.complete);
     assert!(from.elapsed() < Duration::from_secs(10), "{:?}", from.elapsed());
 }
+
+/// No room outlives its members: there is nothing to wait for.
+#[tokio::test(start_paused = true)]
+async fn without_rooms_that_are_kept_nobody_waits() {
+    let relay = Patient(Arc::new(Notify::new()));
+    let hub: Hub = Hub::builder().history(History::new().rooms(0)).relay(relay).build();
+    let from = Instant::now();
+    let rejoined = hub.join_since("x", &Visitor::new().sender(), &[]).await;
+    assert!(rejoined.membership.is_member() && !rejoined.complete);
+    assert_eq!(from.elapsed(), Duration::ZERO);
+}

@@ -136,7 +136,7 @@ impl<T: Send + Sync + 'static> Hub<T> {
             let room = self.shared.visit(key, |room, _| Some(room.clone()));
             let Some(room) = room else { return };
             let ready = room.ready.notified();
-            if room.lock().ready {
+            if room.knows_its_past() {
                 return;
             }
             ready.await;

@@ -98,6 +98,13 @@ impl<T: Send + Sync + 'static> Room<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether all is known of what came before, or ever will be.
+    pub(super) fn knows_its_past(&self) -> bool {
+        let state = self.lock();
+        // One that ends at once, because none is kept without members, will not be told.
+        state.ready || state.gone
+    }
+
     /// Adds a member, after what it has missed.
     pub(super) fn join(
         self: &Arc<Self>,
