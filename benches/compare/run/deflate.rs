@@ -38,23 +38,19 @@ const LEVELS: [u8; 2] = [1, 6];
 const ECHOES: [(&str, &str, Scenario); 5] = [
     ("125 B", "--threshold 0", SHORT),
     ("125 B by default", "", SHORT),
-    (
-        "1 KiB",
-        "",
-        Scenario("echo --size 1024 --connections 16 --inflight 64 --warmup 1"),
-    ),
+    ("1 KiB", "", Scenario("echo --size 1024 --connections 16 --inflight 16")),
     (
         "16 KiB",
         "",
-        Scenario("echo --size 16384 --connections 4 --inflight 16 --warmup 1"),
+        Scenario("echo --size 16384 --connections 4 --inflight 16"),
     ),
     (
         "256 KiB",
         "",
-        Scenario("echo --size 262144 --connections 4 --inflight 4 --warmup 1"),
+        Scenario("echo --size 262144 --connections 4 --inflight 2"),
     ),
 ];
-const SHORT: Scenario = Scenario("echo --size 125 --connections 16 --inflight 64 --warmup 1");
+const SHORT: Scenario = Scenario("echo --size 125 --connections 16 --inflight 16");
 const IDLE: Scenario = Scenario("idle --connections 2000 --size 16384");
 
 /// One line of the table.
