@@ -40,6 +40,18 @@ impl Batch {
         };
         Ok(Self { requests, expected })
     }
+
+    /// These, as they are.
+    pub fn texts(texts: impl Iterator<Item = String>) -> Self {
+        let (mut requests, mut replies) = (Vec::new(), Vec::new());
+        for (text, number) in texts.zip(1..) {
+            let key = 0x9e37_79b9_u32.wrapping_mul(number).to_be_bytes();
+            frame::request(&mut requests, Kind::Text, text.as_bytes(), key);
+            frame::reply(&mut replies, Kind::Text, text.as_bytes());
+        }
+        let expected = Expected::Bytes(replies);
+        Self { requests, expected }
+    }
 }
 
 /// How far a connection's replies have come.

@@ -16,6 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens a WebSocket, with compression or without; the stream is blocking.
 pub fn open(address: SocketAddr, compressed: bool) -> Result<TcpStream, Error> {
+    open_at(address, "/echo", compressed)
+}
+
+/// The same, on another path.
+pub fn open_at(address: SocketAddr, path: &str, compressed: bool) -> Result<TcpStream, Error> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -26,16 +31,17 @@ pub fn open(address: SocketAddr, compressed: bool) -> Result<TcpStream, Error> {
         String::new()
     };
     let request = format!(
-        "GET /echo HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{extensions}\r\n"
     );
     stream.write_all(request.as_bytes())?;
     let mut head = Vec::new();
-    let mut buffer = [0; 1024];
+    // What comes behind it is left for others: some servers speak first.
+    let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
-        match stream.read(&mut buffer)? {
+        match stream.read(&mut byte)? {
             0 => return Err("closed during the handshake".into()),
-            length => head.extend(&buffer[..length]),
+            _ => head.extend(byte),
         }
     }
     let head = String::from_utf8_lossy(&head);

@@ -4,6 +4,8 @@
 //! load echo --address A --pid P [--size 20] [--kind binary|text|json|deflate] [--connections 16] [--inflight 64]
 //!           [--warmup 0.2] [--seconds 1] [--sleep no|yes]
 //! load idle --address A --pid P [--connections 5000] [--size 16384] [--kind …] [--settle 0.5]
+//! load rooms --address A --pid P [--members 1000] [--size 64] [--burst 1] [--protocol websocket|socket.io]
+//!            [--warmup 0.2] [--seconds 1] [--sleep no|yes]
 //! ```
 //!
 //! `deflate` is the same JSON as `json`, compressed.
@@ -18,6 +20,8 @@ mod handshake;
 mod idle;
 mod json;
 mod process;
+mod rooms;
+mod socket_io;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -29,6 +33,7 @@ use self::echo::Echo;
 use self::frame::Kind;
 use self::idle::Idle;
 use self::process::Process;
+use self::rooms::Rooms;
 
 type Error = Box<dyn std::error::Error>;
 
@@ -76,7 +81,20 @@ fn run() -> Result<String, Error> {
             options.end()?;
             idle.run(address, &server)
         }
-        other => Err(format!("no scenario {other:?}; there are echo and idle").into()),
+        "rooms" => {
+            let rooms = Rooms {
+                members: options.or("members", 1000)?,
+                size: options.or("size", 64)?,
+                burst: options.or("burst", 1)?,
+                socket_io: options.or("protocol", "websocket".to_owned())? == "socket.io",
+                warmup: options.seconds("warmup", 0.2)?,
+                duration: options.seconds("seconds", 1.0)?,
+                sleep: options.or("sleep", "no".to_owned())? == "yes",
+            };
+            options.end()?;
+            rooms.run(address, &server)
+        }
+        other => Err(format!("no scenario {other:?}; there are echo, idle and rooms").into()),
     }
 }
 

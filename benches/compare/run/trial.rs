@@ -3,9 +3,14 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::machine::Machine;
+
+/// A server that does not listen by then has failed.
+const START: Duration = Duration::from_secs(5);
 
 pub struct Server {
     pub name: &'static str,
@@ -25,17 +30,7 @@ pub fn run(
     seconds: Option<f64>,
     machine: &Machine,
 ) -> Result<String, Box<dyn Error>> {
-    let arguments = arguments.split_whitespace();
-    let started = machine
-        .server(server.program)
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut process = Running(started);
-    let mut address = String::new();
-    let output = process.0.stdout.take().ok_or("the server has no output")?;
-    BufReader::new(output).read_line(&mut address)?;
-
+    let (process, address) = start(server, arguments, machine)?;
     let mut load = machine.client(env!("CARGO_BIN_EXE_load"));
     load.args(scenario.split(' '));
     load.args(["--address", address.trim(), "--pid", &process.0.id().to_string()]);
@@ -48,6 +43,35 @@ pub fn run(
         return Err(format!("{}: {scenario} has failed", server.name).into());
     }
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+/// A server and its address: it tells that itself, unless its arguments are to tell it the `{port}`.
+fn start(server: &Server, arguments: &str, machine: &Machine) -> Result<(Running, String), Box<dyn Error>> {
+    let mut command = machine.server(server.program);
+    if !arguments.contains("{port}") {
+        let started = command
+            .args(arguments.split_whitespace())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut process = Running(started);
+        let mut address = String::new();
+        let output = process.0.stdout.take().ok_or("the server has no output")?;
+        BufReader::new(output).read_line(&mut address)?;
+        return Ok((process, address));
+    }
+    // Free now, and hardly taken by somebody else at once.
+    let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    let arguments = arguments.replace("{port}", &address.port().to_string());
+    command.args(arguments.split_whitespace());
+    let process = Running(command.stdout(Stdio::null()).spawn()?);
+    let end = Instant::now() + START;
+    while TcpStream::connect(address).is_err() {
+        if Instant::now() >= end {
+            return Err(format!("{} does not listen", server.name).into());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok((process, address.to_string()))
 }
 
 /// Stopped when it is no longer needed, also after an error.
