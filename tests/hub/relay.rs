@@ -366,3 +366,46 @@ async fn a_hub_that_is_dropped_lets_its_relay_finish() {
     drop(here);
     visitor.expect("last words").await;
 }
+
+/// A room that has ended in this process, and begins again before the relay has heard of that, learns its past again.
+#[tokio::test]
+async fn a_room_that_begins_again_learns_what_came_before_it() {
+    let mesh = Mesh::new().with_history();
+    let hub = mesh.hub(|builder| builder.history(History::new().rooms(2)));
+    assert!(soon(hub.publish("x", "1")).await.is_ok());
+    for number in 0..3 {
+        // The relay's task does not run meanwhile.
+        for other in 0..4 {
+            hub.broadcast(&format!("{number} {other}"), "others");
+        }
+        assert!(hub.rooms() <= 3);
+        let mut visitor = Visitor::new();
+        let back = soon(hub.join_since("x", &visitor.sender(), &[])).await;
+        assert_eq!((back.replayed, back.complete), (1, true));
+        visitor.expect("1").await;
+    }
+}
+
+#[tokio::test]
+async fn a_relay_is_told_what_the_hub_keeps() {
+    struct Asks(tokio::sync::oneshot::Sender<Option<History>>);
+    impl upsock::ws::Relay for Asks {
+        async fn run(self, port: upsock::ws::hub::Port) {
+            let _ = self.0.send(port.history());
+        }
+    }
+    let history = History::new()
+        .messages(7)
+        .bytes(8)
+        .rooms(9)
+        .age(Duration::from_secs(10));
+    for kept in [None, Some(history)] {
+        let (sender, told) = tokio::sync::oneshot::channel();
+        let builder = Hub::builder().relay(Asks(sender));
+        let _hub: Hub = match kept {
+            Some(history) => builder.history(history).build(),
+            None => builder.build(),
+        };
+        assert_eq!(soon(told).await.unwrap(), kept);
+    }
+}

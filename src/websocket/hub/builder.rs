@@ -74,7 +74,7 @@ impl HubBuilder {
             return Hub::with(Shared::new(self.lag, self.history, None).into(), self.catch_up);
         };
         let node = RandomState::new().hash_one("node");
-        let side = Side::new(node, keeps_history, self.backlog);
+        let side = Side::new(node, keeps_history, self.history, self.backlog);
         let shared = Arc::new(Shared::<T>::new(self.lag, self.history, Some(side)));
         let rooms: Weak<dyn Rooms> = Arc::downgrade(&shared) as _;
         if let Some(side) = shared.relay() {

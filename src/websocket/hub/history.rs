@@ -14,11 +14,16 @@ use crate::websocket::protocol::SharedFrame;
 /// Whatever passes one of the bounds is forgotten, the oldest first. A kept message holds its own bytes and no more. A
 /// room that everybody has left is kept with its history, until all of it is too old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct History {
-    pub(super) messages: usize,
-    pub(super) bytes: usize,
-    pub(super) age: Duration,
-    pub(super) rooms: usize,
+    /// How many [messages](Self::messages()) each room keeps.
+    pub messages: usize,
+    /// How many [bytes](Self::bytes()) each room keeps.
+    pub bytes: usize,
+    /// [How long](Self::age()) a message is kept.
+    pub age: Duration,
+    /// How many [rooms](Self::rooms()) without members are kept.
+    pub rooms: usize,
 }
 
 impl Default for History {

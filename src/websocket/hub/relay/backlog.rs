@@ -15,6 +15,8 @@ pub(super) struct Backlog {
     pub(super) closed: Notify,
     max_messages: usize,
     max_bytes: usize,
+    /// A room that ends and begins again wants its past again.
+    replays: bool,
 }
 
 #[derive(Debug, Default)]
@@ -32,13 +34,14 @@ struct State {
 }
 
 impl Backlog {
-    pub(super) fn new(max_messages: usize, max_bytes: usize) -> Self {
+    pub(super) fn new(max_messages: usize, max_bytes: usize, replays: bool) -> Self {
         Self {
             state: Mutex::default(),
             news: Notify::new(),
             closed: Notify::new(),
             max_messages,
             max_bytes,
+            replays,
         }
     }
 
@@ -72,8 +75,11 @@ impl Backlog {
         } else {
             state.wanted.remove(topic)
         };
-        if changed && !state.changed.remove(topic) {
+        let told = state.told.contains(topic);
+        if changed && (told != wanted || (told && self.replays)) {
             state.changed.insert(topic.clone());
+        } else if changed {
+            state.changed.remove(topic);
         }
         drop(state);
         self.news.notify_one();
@@ -130,12 +136,16 @@ impl Backlog {
 impl State {
     fn take(&mut self) -> Option<Command> {
         while let Some(topic) = self.changed.pop_first() {
-            if self.wanted.contains(&topic) {
-                if self.told.insert(topic.clone()) {
-                    return Some(Command::Subscribe(topic));
+            let wanted = self.wanted.contains(&topic);
+            if self.told.remove(&topic) {
+                if wanted {
+                    self.changed.insert(topic.clone());
                 }
-            } else if self.told.remove(&topic) {
                 return Some(Command::Unsubscribe(topic));
+            }
+            if wanted {
+                self.told.insert(topic.clone());
+                return Some(Command::Subscribe(topic));
             }
         }
         let publication = self.queue.pop_front()?;
@@ -168,7 +178,7 @@ mod tests {
 
     #[test]
     fn both_bounds_hold_and_what_is_refused_is_counted() {
-        let backlog = Backlog::new(3, 10);
+        let backlog = Backlog::new(3, 10, false);
         let topic: Arc<str> = "t".into();
         let push = |payload: &'static str| backlog.push(&topic, payload.into(), None);
         assert!(push("12345") && push("1234"));
@@ -182,7 +192,7 @@ mod tests {
 
     #[test]
     fn an_interest_that_comes_and_goes_unheard_is_none() {
-        let backlog = Backlog::new(1, 1);
+        let backlog = Backlog::new(1, 1, false);
         let topics: [Arc<str>; 2] = ["a".into(), "b".into()];
         for _ in 0..1000 {
             backlog.interest(&topics[0], true);
@@ -197,5 +207,22 @@ mod tests {
         assert_eq!(take_all(&backlog), [""; 0]);
         backlog.interest(&topics[0], false);
         assert_eq!(take_all(&backlog), ["-a"]);
+    }
+
+    #[test]
+    fn a_room_that_ends_and_begins_again_unheard_wants_its_past_again() {
+        for (replays, told) in [(false, [].as_slice()), (true, &["-a", "+a"])] {
+            let backlog = Backlog::new(1, 1, replays);
+            let topic: Arc<str> = "a".into();
+            backlog.interest(&topic, true);
+            assert_eq!(take_all(&backlog), ["+a"]);
+            for _ in 0..3 {
+                backlog.interest(&topic, false);
+                backlog.interest(&topic, true);
+            }
+            assert_eq!(take_all(&backlog), told);
+            backlog.interest(&topic, false);
+            assert_eq!(take_all(&backlog), ["-a"]);
+        }
     }
 }

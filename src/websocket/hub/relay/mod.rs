@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use self::backlog::Backlog;
 pub(super) use self::envelope::Envelope;
-use super::Position;
+use super::{History, Position};
 use crate::websocket::protocol::SharedFrame;
 
 /// Joins hubs through a message system: what one process sends to a room, the members in all processes get.
@@ -81,6 +81,7 @@ pub struct Port {
     backlog: Arc<Backlog>,
     rooms: Weak<dyn Rooms>,
     node: u64,
+    history: Option<History>,
 }
 
 /// What a hub wants of its relay.
@@ -181,6 +182,11 @@ impl Port {
         self.node
     }
 
+    /// What the hub keeps of the past of each room; `None` if it wants to be told nothing of it.
+    pub fn history(&self) -> Option<History> {
+        self.history
+    }
+
     /// A message has come; one of this hub's own is passed over.
     ///
     /// # Errors
@@ -268,14 +274,21 @@ pub(super) struct Side {
     backlog: Arc<Backlog>,
     node: u64,
     keeps_history: bool,
+    history: Option<History>,
 }
 
 impl Side {
-    pub(super) fn new(node: u64, keeps_history: bool, (messages, bytes): (usize, usize)) -> Self {
+    pub(super) fn new(
+        node: u64,
+        keeps_history: bool,
+        history: Option<History>,
+        (messages, bytes): (usize, usize),
+    ) -> Self {
         Self {
-            backlog: Arc::new(Backlog::new(messages, bytes)),
+            backlog: Arc::new(Backlog::new(messages, bytes, keeps_history && history.is_some())),
             node,
             keeps_history,
+            history,
         }
     }
 
@@ -284,6 +297,7 @@ impl Side {
             backlog: self.backlog.clone(),
             rooms,
             node: self.node,
+            history: self.history,
         }
     }
 
