@@ -2,12 +2,12 @@
 //
 //   node chat.mjs PATH_OF_THE_CHAT_BINARY [--shots DIRECTORY]
 
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Cable } from "./cable.mjs";
 import { assert, assertEqual, eventually, freePort, launchBrowser, run, startServer } from "./harness.mjs";
+import { PHONE, Person } from "./person.mjs";
+import { RawSocket } from "./raw_socket.mjs";
 import { SlowReader } from "./slow_reader.mjs";
 
 const { values: options, positionals: [binary] } = parseArgs({
@@ -17,145 +17,6 @@ const { values: options, positionals: [binary] } = parseArgs({
 if (!binary) {
   console.error("usage: node chat.mjs PATH_OF_THE_CHAT_BINARY [--shots DIRECTORY]");
   process.exit(2);
-}
-
-const DESKTOP = { viewport: { width: 1200, height: 780 }, colorScheme: "light" };
-const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true, colorScheme: "dark" };
-
-// One page in a browser profile of its own, with the words this test speaks about it.
-class Person {
-  constructor(page) {
-    this.page = page;
-    this.problems = [];
-    const problem = (text) => {
-      this.problems.push(text);
-      console.log(`        a page reports: ${text}`);
-    };
-    page.on("pageerror", (error) => problem(error.stack ?? String(error)));
-    page.on("console", (message) => {
-      if (/Content Security Policy/.test(message.text())) problem(message.text());
-    });
-  }
-
-  static async open(browser, url, settings = DESKTOP) {
-    const context = await browser.newContext({ locale: "en-GB", ...settings });
-    const person = new Person(await context.newPage());
-    person.response = await person.page.goto(url);
-    return person;
-  }
-
-  async shot(name) {
-    if (!options.shots) return;
-    mkdirSync(options.shots, { recursive: true });
-    // Messages slide in; wait until they have.
-    await this.page.evaluate(() => Promise.all(document.getAnimations().filter((a) => a.effect.getTiming().iterations === 1).map((a) => a.finished)));
-    await this.page.screenshot({ path: join(options.shots, `${name}.png`) });
-  }
-
-  async say(text) {
-    await this.page.fill("#message-input", text);
-    await this.page.press("#message-input", "Enter");
-  }
-
-  async chooseName(name) {
-    await this.page.fill("#name-input", name);
-    await this.page.click("#naming-ok");
-  }
-
-  // Every row of the conversation, pending ones included: { kind, author, text, time }.
-  rows() {
-    return this.page.$$eval("#log .message", (rows) => rows.map((row) => ({
-      kind: ["pending", "system", "own", "other"].find((kind) => row.classList.contains(kind)),
-      author: row.querySelector(".author")?.textContent ?? "",
-      text: row.querySelector(".text").textContent,
-      time: row.querySelector("time")?.textContent ?? "",
-    })));
-  }
-
-  async row(kind, text) {
-    return (await this.rows()).find((row) => row.kind === kind && row.text === text);
-  }
-
-  sees(kind, text) {
-    return eventually(`a row of kind ${kind} with the text ${JSON.stringify(text)}`, () => this.row(kind, text));
-  }
-
-  people() {
-    return this.page.$$eval("#people .name", (names) => names.map((name) => name.textContent));
-  }
-
-  // In any order: after a reconnect it is a matter of chance.
-  seesPeople(...names) {
-    const sorted = (names) => names.sort().join();
-    return eventually(`the list of people ${names}`, async () => sorted(await this.people()) === sorted(names));
-  }
-
-  // The events of this kind that the server sends from now on.
-  hears(kind) {
-    const events = [];
-    this.page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => {
-      const event = JSON.parse(payload);
-      if (event.kind === kind) events.push(event);
-    }));
-    return events;
-  }
-
-  state() {
-    return this.page.getAttribute("#status", "data-state");
-  }
-
-  isIn(state, milliseconds) {
-    return eventually(`the state ${state}`, async () => await this.state() === state, milliseconds);
-  }
-}
-
-// A WebSocket without our page's script around it, on a page of the same origin that has none.
-class RawSocket {
-  static async open(page, username, query = {}) {
-    const raw = new RawSocket();
-    raw.handle = await page.evaluateHandle(async ([username, query]) => {
-      const socket = new WebSocket(`ws://${location.host}/ws/${encodeURIComponent(username)}?${new URLSearchParams(query)}`);
-      const raw = { socket, events: [], closed: null };
-      socket.onmessage = (event) => raw.events.push(JSON.parse(event.data));
-      socket.onclose = ({ code, reason, wasClean }) => { raw.closed = { code, reason, wasClean }; };
-      await new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = reject; });
-      return raw;
-    }, [username, query]);
-    await raw.next((event) => event.kind === "people");
-    return raw;
-  }
-
-  // Sends text, and returns the first event from then on that `wanted` likes.
-  async ask(text, wanted) {
-    const from = await this.handle.evaluate((raw, text) => {
-      raw.socket.send(text === null ? new Uint8Array([1, 2, 3]) : text);
-      return raw.events.length;
-    }, text);
-    return this.next(wanted, from);
-  }
-
-  say(message) {
-    return this.handle.evaluate((raw, text) => raw.socket.send(text), ask("message", { message }));
-  }
-
-  next(wanted, from = 0) {
-    return eventually("an answer on the raw socket", async () => {
-      const events = await this.handle.evaluate((raw, from) => raw.events.slice(from), from);
-      return events.find(wanted);
-    });
-  }
-
-  closed() {
-    return eventually("the raw socket's end", () => this.handle.evaluate((raw) => raw.closed));
-  }
-
-  isOpen() {
-    return this.handle.evaluate((raw) => raw.socket.readyState === WebSocket.OPEN);
-  }
-
-  close() {
-    return this.handle.evaluate((raw) => raw.socket.close());
-  }
 }
 
 const isError = (event) => event.kind === "error";
@@ -183,7 +44,7 @@ await run(async (check) => {
   await check("who has no name is asked for one", async () => {
     grace = await Person.open(browser, server.url);
     await grace.page.waitForSelector("#naming[open]");
-    await grace.shot("desktop-light-welcome");
+    await grace.shot(options.shots, "desktop-light-welcome");
     assertEqual(await grace.state(), "idle", "the state without a name");
     await grace.chooseName("  ");
     await grace.chooseName("x".repeat(33));
@@ -232,16 +93,16 @@ await run(async (check) => {
       const box = await linus.page.locator(id).boundingBox();
       assert(box.height >= 44 && box.x >= 0 && box.x + box.width <= 390 && box.y + box.height <= 844, `${id} is at ${JSON.stringify(box)}`);
     }
-    await linus.shot("phone-dark");
+    await linus.shot(options.shots, "phone-dark");
     assert(!await linus.page.isVisible("#people"), "the list of people is open unasked");
     await linus.page.tap("#people-toggle");
     assert(await linus.page.isVisible("#people"), "the list of people did not open");
     assertEqual(await linus.people(), ["Ada", "Grace", "Linus"], "people");
-    await linus.shot("phone-dark-people");
+    await linus.shot(options.shots, "phone-dark-people");
     await linus.page.tap("#log");
     assert(!await linus.page.isVisible("#people"), "the list of people did not close");
     await ada.page.fill("#message-input", "So do I. Who makes the tea?");
-    await ada.shot("desktop-light");
+    await ada.shot(options.shots, "desktop-light");
     await ada.page.fill("#message-input", "");
   });
 
@@ -255,8 +116,8 @@ await run(async (check) => {
     // Long enough for some attempts to fail.
     await sleep(2_500);
     await eventually("a countdown", async () => /Reconnecting in \d s/.test(await ada.page.textContent("#status-text")));
-    await ada.shot("desktop-light-reconnecting");
-    await linus.shot("phone-dark-reconnecting");
+    await ada.shot(options.shots, "desktop-light-reconnecting");
+    await linus.shot(options.shots, "phone-dark-reconnecting");
     assertEqual([await ada.state(), await grace.state()], ["reconnecting", "reconnecting"], "the states");
   });
 
@@ -377,7 +238,7 @@ await run(async (check) => {
     await barbara.sees("other", "flood ends");
     const rows = await barbara.page.$$eval("#messages > .gap, #messages > .message:not(.system)", (all) => all.map((row) => row.querySelector(".text")?.textContent ?? row.className));
     assertEqual(rows, [...before, "one", "two", "three", "four", "gap", ...Array.from({ length: 99 }, (_, i) => `flood ${i + 21}`), "flood ends"], "the conversation with its gap");
-    await barbara.shot("desktop-light-gap");
+    await barbara.shot(options.shots, "desktop-light-gap");
     assertEqual(barbara.problems, [], "problems");
     await barbara.page.context().close();
     await cable.cut();
@@ -396,7 +257,7 @@ await run(async (check) => {
     await ada.seesPeople("Ada", "Edsger", "Grace H.", "Linus");
     await edsger.page.click("#room");
     await edsger.page.fill("#room-input", " TEA kitchen ");
-    await edsger.shot("desktop-light-rooms");
+    await edsger.shot(options.shots, "desktop-light-rooms");
     await edsger.page.click("#rooms-ok");
     await edsger.sees("other", "Is there tea?");
     await tea.seesPeople("Barbara", "Edsger");
@@ -404,7 +265,7 @@ await run(async (check) => {
     await edsger.say("There is.");
     await tea.sees("other", "There is.");
     await tea.page.tap("#room");
-    await tea.shot("phone-dark-rooms");
+    await tea.shot(options.shots, "phone-dark-rooms");
     await tea.page.tap("#rooms-cancel");
     assert(!(await ada.rows()).some((row) => /tea|There is/.test(row.text)), "the lobby hears the tea kitchen");
 

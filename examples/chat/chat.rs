@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use upsock::ws::hub::{History, Hub, HubBuilder, Lag};
-use uuid::Uuid;
 
 use crate::people::{People, Place};
-use crate::wire::{Event, Node, Post};
+use crate::wire::{Event, Node, Post, Words};
 
 const MAX_CHARS: usize = 2000;
 
@@ -47,8 +46,9 @@ impl Chat {
     }
 
     /// Says something to everybody in the room, and waits until it is safe.
-    pub(crate) async fn say(&self, place: &Place, message: &str, reference: Option<&str>, id: Option<Uuid>) -> Said {
-        let message: String = message
+    pub(crate) async fn say(&self, place: &Place, words: &Words) -> Said {
+        let message: String = words
+            .message
             .chars()
             .filter(|c| matches!(c, '\n' | '\t') || !c.is_control())
             .collect();
@@ -66,10 +66,10 @@ impl Chat {
         let mut post = Post {
             username: name.as_str(),
             from: Some(&place.person.id),
-            reference,
+            reference: words.reference.as_deref(),
             ..Post::new(message)
         };
-        if let Some(id) = id {
+        if let Some(id) = words.id {
             post.id = id.to_string();
         }
         let published = self.talk.publish_at(place.room.as_str(), |position| {

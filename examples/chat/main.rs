@@ -39,9 +39,8 @@ use chat::Chat;
 #[tokio::main]
 async fn main() -> io::Result<()> {
     let listener = TcpListener::bind(listen_address()).await?;
-    let address = listener.local_addr()?;
-    println!("http://{address}/");
-    let chat = Chat::new(address.to_string(), Hub::builder(), Hub::builder());
+    let node = listener.local_addr()?.to_string();
+    let chat = Chat::new(node, Hub::builder(), Hub::builder());
     server::serve(listener, chat).await
 }
 

@@ -51,7 +51,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Serves until it is told to stop. Then all sockets are closed with 1001, and their pages come back: to another node, if
+/// Prints the URL, and serves until it is told to stop. Then all sockets are closed with 1001, and their pages come back: to another node, if
 /// a balancer stands in front.
 pub(crate) async fn serve(listener: TcpListener, chat: Arc<Chat>) -> io::Result<()> {
     let page = FILES
@@ -65,6 +65,8 @@ pub(crate) async fn serve(listener: TcpListener, chat: Arc<Chat>) -> io::Result<
         .with_state(chat)
         .layer(layer.clone());
 
+    let told_to_stop = stop_signal()?;
+    println!("http://{}/", listener.local_addr()?);
     // A chat sends small messages that must not wait for the answer to the one before (Nagle's algorithm).
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
@@ -75,7 +77,7 @@ pub(crate) async fn serve(listener: TcpListener, chat: Arc<Chat>) -> io::Result<
     let mut server = tokio::spawn(server.into_future());
     tokio::select! {
         result = &mut server => return result?,
-        result = stop_signal() => result?,
+        () = told_to_stop => {}
     }
     stop.notify_one();
     // The server may be done before them: it does not know its connections any more that have become sockets.
@@ -86,19 +88,24 @@ pub(crate) async fn serve(listener: TcpListener, chat: Arc<Chat>) -> io::Result<
     }
 }
 
-/// Waits for Ctrl-C, or for what asks a service to end.
-async fn stop_signal() -> io::Result<()> {
+/// Ends with Ctrl-C, or with what asks a service to end: from now on neither kills the process.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            _ = terminate.recv() => Ok(()),
-            result = tokio::signal::ctrl_c() => result,
-        }
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
     }
     #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }
 
 async fn join(Path(username): Path<String>, Query(wish): Query<Wish>, State(chat): State<Arc<Chat>>) -> Response {

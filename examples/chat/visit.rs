@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
 use serde::Deserialize;
 use upsock::ws::hub::Position;
 use upsock::ws::{self, CloseCode, Message, Sender, WebSocket};
@@ -9,13 +11,16 @@ use upsock::ws::{self, CloseCode, Message, Sender, WebSocket};
 use crate::chat::{Chat, Said};
 use crate::name::RoomName;
 use crate::people::Place;
-use crate::wire::{Event, Post, Request};
+use crate::wire::{Event, Post, Request, Words};
 
 /// A reference only comes back to its sender's page, but it is kept with the message.
 const MAX_REFERENCE: usize = 64;
 
 /// More than a room remembers.
 const MAX_POSITIONS: usize = 64;
+
+/// How many messages of one person may be on their way to the relay, which may be away for long.
+const MAX_SAYING: usize = 64;
 
 /// What somebody comes for: the query of the URL.
 #[derive(Deserialize)]
@@ -77,46 +82,63 @@ async fn stay(
     }
     place.enter();
 
-    while let Some(message) = socket.recv().await {
-        if let Some(answer) = hear(chat, &place, &message?).await? {
+    let mut saying = FuturesOrdered::new();
+    loop {
+        let answer = tokio::select! {
+            // What was said before, before what is said next.
+            biased;
+            Some(said) = saying.next() => said?,
+            message = socket.recv(), if saying.len() < MAX_SAYING => match message {
+                None => return Ok(()),
+                Some(message) => match hear(&place, &message?) {
+                    Ok(Some(words)) => {
+                        saying.push_back(say(chat, &place, words));
+                        None
+                    }
+                    Ok(None) => None,
+                    Err(refusal) => Some(refusal),
+                }
+            },
+        };
+        if let Some(answer) = answer {
             sender.send(answer).await?;
         }
     }
-    Ok(())
 }
 
-/// Does what a message asks for, or says why not. Whoever errs stays connected.
-async fn hear(chat: &Chat, place: &Place, message: &Message) -> Result<Option<Message>, ws::Error> {
+/// Does what a message asks for, or says why not: whoever errs stays connected. What is to be said is returned.
+fn hear(place: &Place, message: &Message) -> Result<Option<Words>, Message> {
     let text = match message {
         Message::Text(text) => text,
-        Message::Binary(_) => return Ok(Some(refusal("Only text messages, please.", None, None))),
+        Message::Binary(_) => return Err(refusal("Only text messages, please.", None, None)),
         // Pings are answered and Close is noticed without us.
         _ => return Ok(None),
     };
-    Ok(match serde_json::from_str(text) {
-        Ok(Request::Message { message, reference, id }) => {
-            let reference = reference
-                .as_deref()
-                .filter(|reference| reference.len() <= MAX_REFERENCE);
-            // The relay may be away for long. Until it is back no more is taken of this person.
-            match chat.say(place, &message, reference, id).await {
-                Said::Safely => reference.map(|reference| Event::Sent { reference }.encode()),
-                Said::Wrongly(why) => Some(refusal(&why, Some("message"), reference)),
-                // The page keeps what was not acknowledged, and comes back with it.
-                Said::InVain => return Err(ws::Error::close(CloseCode::Again, "cut off from the other nodes")),
-            }
-        }
-        Ok(Request::SetUsername { username }) => {
-            let renamed = place.rename(&username);
-            renamed.err().map(|why| refusal(&why, Some("setUsername"), None))
-        }
-        Ok(Request::Unknown) => Some(refusal(
+    match serde_json::from_str(text) {
+        Ok(Request::Message(words)) => Ok(Some(words)),
+        Ok(Request::SetUsername { username }) => match place.rename(&username) {
+            Ok(()) => Ok(None),
+            Err(why) => Err(refusal(&why, Some("setUsername"), None)),
+        },
+        Ok(Request::Unknown) => Err(refusal(
             "Unknown action: there are “message” and “setUsername”.",
             None,
             None,
         )),
-        Err(why) => Some(refusal(&format!("Not a request in JSON: {why}."), None, None)),
-    })
+        Err(why) => Err(refusal(&format!("Not a request in JSON: {why}."), None, None)),
+    }
+}
+
+/// Says it; returns the answer to its author.
+async fn say(chat: &Chat, place: &Place, mut words: Words) -> Result<Option<Message>, ws::Error> {
+    words.reference = words.reference.filter(|reference| reference.len() <= MAX_REFERENCE);
+    let reference = words.reference.as_deref();
+    match chat.say(place, &words).await {
+        Said::Safely => Ok(reference.map(|reference| Event::Sent { reference }.encode())),
+        Said::Wrongly(why) => Ok(Some(refusal(&why, Some("message"), reference))),
+        // The page keeps what was not acknowledged, and comes back with it.
+        Said::InVain => Err(ws::Error::close(CloseCode::Again, "cut off from the other nodes")),
+    }
 }
 
 fn refusal(why: &str, action: Option<&str>, reference: Option<&str>) -> Message {

@@ -12,19 +12,23 @@ use crate::name::SYSTEM;
 #[derive(Deserialize)]
 #[serde(tag = "action", rename_all = "camelCase")]
 pub(crate) enum Request {
-    Message {
-        message: String,
-        /// Comes back when the message is sent (or refused), so that the client knows which of its own that was.
-        #[serde(rename = "ref")]
-        reference: Option<String>,
-        /// Who sends a message again, not knowing whether it has arrived, gives it the same id: so it is shown once.
-        id: Option<Uuid>,
-    },
+    Message(Words),
     SetUsername {
         username: String,
     },
     #[serde(other)]
     Unknown,
+}
+
+/// Something to be said.
+#[derive(Deserialize)]
+pub(crate) struct Words {
+    pub(crate) message: String,
+    /// Comes back when it is sent (or refused), so that the client knows which of its own that was.
+    #[serde(rename = "ref")]
+    pub(crate) reference: Option<String>,
+    /// Who sends something again, not knowing whether it has arrived, gives it the same id: so it is shown once.
+    pub(crate) id: Option<Uuid>,
 }
 
 /// What the server tells.
