@@ -24,7 +24,9 @@ impl Arguments {
         let mut listen = SocketAddr::from(([127, 0, 0, 1], 8080));
         let (mut node, mut systems) = (None, Vec::new());
         while let Some(name) = arguments.next() {
-            let value = arguments.next().unwrap_or_else(|| wrong(&format!("{name} without a value")));
+            let value = arguments
+                .next()
+                .unwrap_or_else(|| wrong(&format!("{name} without a value")));
             match name.as_str() {
                 "--listen" => {
                     listen = value
