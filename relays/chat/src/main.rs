@@ -52,7 +52,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let node = node.map_or_else(|| Ok(listener.local_addr()?.to_string()), Ok::<_, io::Error>)?;
     let farewell = Farewell::new();
     let chat = match &system {
-        System::Redis(url) => joined(node, &farewell, |prefix| Ok(Redis::new(url)?.prefix(prefix)))?,
+        System::Redis(url) => joined(node, &farewell, |prefix| {
+            let relay = Redis::new(url)?.prefix(prefix);
+            Ok(relay.on_error(|why| eprintln!("Redis: {why}")))
+        })?,
         System::Nats(url) => joined(node, &farewell, |prefix| Ok(Nats::new(url)?.prefix(prefix)))?,
     };
     server::serve(listener, chat).await?;
