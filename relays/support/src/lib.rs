@@ -5,12 +5,14 @@
 
 mod server;
 mod visitor;
+mod wire;
 
 use std::future::Future;
 use std::time::Duration;
 
 pub use self::server::Server;
 pub use self::visitor::Visitor;
+pub use self::wire::Wire;
 
 /// Waits for what is to happen soon.
 ///

@@ -1,0 +1,45 @@
+//! A server that dies and hangs at random, for about 20 s.
+
+use std::time::Duration;
+
+use support::{Server, Visitor};
+use tokio::time::{Instant, sleep};
+
+use crate::traffic::{Traffic, expect_all};
+use crate::{plain, up};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_whenever_the_server_fails() {
+    let mut server = Server::redis().await;
+    let hubs = [plain(&server), plain(&server), plain(&server)];
+    let mut visitors: Vec<_> = hubs.iter().map(|hub| Visitor::of(hub, "x")).collect();
+    for hub in &hubs {
+        up(hub).await;
+    }
+    let traffic = Traffic::start(&hubs, "x", 8);
+    let from = Instant::now();
+    let seed = fastrand::get_seed();
+    while from.elapsed() < Duration::from_secs(20) {
+        sleep(Duration::from_millis(fastrand::u64(1..800))).await;
+        let away = Duration::from_millis(fastrand::u64(1..1000));
+        if fastrand::bool() {
+            server.kill();
+            sleep(away).await;
+            server.start().await;
+        } else {
+            server.pause().await;
+            sleep(away).await;
+            server.resume();
+        }
+    }
+    println!("seed {seed}");
+    for hub in &hubs {
+        up(hub).await;
+    }
+    let counts = traffic.stop().await;
+    let all: usize = counts.values().sum();
+    assert!(all > 500, "{counts:?}");
+    for visitor in &mut visitors {
+        expect_all(visitor, &counts).await;
+    }
+}
