@@ -11,8 +11,8 @@ use async_nats::client::PublishErrorKind;
 use async_nats::{Client, Message, Subject, Subscriber};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use upsock::ws::hub::{Command, Port};
 
 use crate::client::connect;
@@ -22,6 +22,7 @@ use crate::window::Window;
 pub(crate) struct Connection<'a> {
     relay: &'a Nats,
     port: &'a Arc<Port>,
+    server: &'a Server,
     client: Client,
     /// Messages of some room were dropped.
     overflow: Arc<Notify>,
@@ -33,7 +34,9 @@ pub(crate) struct Connection<'a> {
     awaited: Option<(u64, Instant)>,
     /// How many bytes had come, when that was last seen to have changed.
     heard: (u64, Instant),
-    rooms: HashMap<Arc<str>, JoinHandle<()>>,
+    rooms: HashMap<Arc<str>, AbortHandle>,
+    /// One for each room, which gives the hub what comes.
+    tasks: JoinSet<()>,
     up: bool,
     /// Nothing is published yet.
     holds: bool,
@@ -44,6 +47,7 @@ pub(crate) struct Connection<'a> {
 enum Lost {
     Closed,
     Silent,
+    Mute,
 }
 
 impl fmt::Display for Lost {
@@ -51,6 +55,7 @@ impl fmt::Display for Lost {
         f.write_str(match self {
             Self::Closed => "the connection has ended",
             Self::Silent => "it does not answer",
+            Self::Mute => "the relay does not hear itself: no_echo, or no permission to publish and subscribe?",
         })
     }
 }
@@ -69,6 +74,7 @@ impl<'a> Connection<'a> {
         Ok(Self {
             relay,
             port,
+            server,
             overflow,
             marks,
             mark_subject,
@@ -76,6 +82,7 @@ impl<'a> Connection<'a> {
             awaited: None,
             heard: (0, Instant::now()),
             rooms: HashMap::new(),
+            tasks: JoinSet::new(),
             up: false,
             holds: true,
         })
@@ -86,7 +93,7 @@ impl<'a> Connection<'a> {
         let result = self.work(window, interrupted).await;
         self.port.down();
         if let Err(lost) = result {
-            tracing::warn!("NATS is lost: {lost}");
+            tracing::warn!("NATS at {:?} is lost: {lost}", self.server);
         }
         self.close(result).await;
         result.is_ok()
@@ -165,10 +172,11 @@ impl<'a> Connection<'a> {
         let subject = self.relay.subjects.room(&topic);
         let messages = self.in_time(self.client.subscribe(subject)).await?;
         let messages = messages.map_err(|_| Lost::Closed)?;
-        let task = tokio::spawn(listen(self.port.clone(), topic.clone(), messages));
+        let task = self.tasks.spawn(listen(self.port.clone(), topic.clone(), messages));
         if let Some(before) = self.rooms.insert(topic, task) {
             before.abort();
         }
+        while self.tasks.try_join_next().is_some() {}
         Ok(())
     }
 
@@ -236,7 +244,7 @@ impl<'a> Connection<'a> {
         }
         let since = if self.up { since.max(self.heard.1) } else { since };
         if since.elapsed() >= self.relay.timeout / 2 {
-            return Err(Lost::Silent);
+            return Err(if self.up { Lost::Silent } else { Lost::Mute });
         }
         Ok(())
     }
@@ -247,17 +255,13 @@ impl<'a> Connection<'a> {
     }
 
     /// Lets go of the connection. What has come on it goes to its rooms, before anything of the next one does.
-    async fn close(self, result: Result<(), Lost>) {
+    async fn close(mut self, result: Result<(), Lost>) {
         drop((self.client, self.marks));
-        let deadline = Instant::now() + self.relay.timeout;
-        for mut room in self.rooms.into_values() {
-            if result != Err(Lost::Closed) {
-                room.abort();
-            }
-            if timeout_at(deadline, &mut room).await.is_err() {
-                room.abort();
-            }
+        if result == Err(Lost::Closed) {
+            let listened = async { while self.tasks.join_next().await.is_some() {} };
+            let _ = timeout(self.relay.timeout, listened).await;
         }
+        self.tasks.shutdown().await;
     }
 }
 

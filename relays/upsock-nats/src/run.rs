@@ -46,7 +46,9 @@ async fn work(relay: &Nats, port: &Arc<Port>, window: &mut Window) {
                 }
                 pause = PAUSE;
             }
-            Err(error) => tracing::warn!("NATS at {server:?} is not reached: {error}"),
+            // Said once, not all the time.
+            Err(error) if pause == PAUSE => tracing::warn!("NATS at {server:?} is not reached: {error}"),
+            Err(error) => tracing::debug!("NATS at {server:?} is not reached: {error}"),
         }
         interrupted = true;
         tokio::select! {

@@ -3,6 +3,7 @@
 // What the tests share is part of them; clippy allows it in the tests themselves only.
 #![allow(clippy::unwrap_used)]
 
+mod cut;
 mod ending;
 mod interest;
 mod limits;

@@ -83,6 +83,13 @@ impl Node {
         }));
     }
 
+    /// Sends so many at once to a room of its own, so that those of the other one are behind them.
+    pub(crate) fn burst_aside(&self, messages: usize) {
+        for _ in 0..messages {
+            self.hub.broadcast("aside", vec![0; 2000]);
+        }
+    }
+
     /// Sends so many at once.
     pub(crate) fn burst(&mut self, messages: u64) {
         for _ in 0..messages {
