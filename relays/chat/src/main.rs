@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let chat = match &system {
         System::Redis(url) => joined(node, &farewell, |prefix| {
             let relay = Redis::new(url)?.prefix(prefix);
-            Ok(relay.on_error(|why| eprintln!("Redis: {why}")))
+            Ok(relay.on_error(|why| eprintln!("{why}")))
         })?,
         System::Nats(url) => joined(node, &farewell, |prefix| Ok(Nats::new(url)?.prefix(prefix)))?,
     };
