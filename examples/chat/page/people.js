@@ -26,8 +26,10 @@ export class People {
   }
 
   update({ id, name }, people) {
+    const before = this.#nodes.get(id);
     this.#nodes.set(id, { name, people, heard: performance.now() });
-    this.#show();
+    // Most of what a node tells is only that it is still there.
+    if (JSON.stringify(before?.people) !== JSON.stringify(people)) this.#show();
   }
 
   #forgetSilent() {

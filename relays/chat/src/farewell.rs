@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use upsock::ws::hub::{Port, Relay};
+use upsock::ws::hub::{Hub, HubBuilder, Port, Relay};
 
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -15,7 +15,7 @@ pub(crate) struct Farewell {
 }
 
 /// A relay that tells its end.
-pub(crate) struct Told<R> {
+struct Told<R> {
     relay: R,
     _relays: mpsc::Sender<()>,
 }
@@ -26,9 +26,10 @@ impl Farewell {
         Self { relays, done }
     }
 
-    pub(crate) fn of<R: Relay>(&self, relay: R) -> Told<R> {
+    /// A hub that is joined with others by this relay.
+    pub(crate) fn hub(&self, relay: impl Relay) -> HubBuilder {
         let _relays = self.relays.clone();
-        Told { relay, _relays }
+        Hub::builder().relay(Told { relay, _relays })
     }
 
     /// Waits until all relays are done, or the message system does not take it.
