@@ -3,6 +3,7 @@
 // A test's helpers panic where the test fails.
 #![allow(clippy::unwrap_used)]
 
+pub mod latency;
 mod server;
 mod visitor;
 mod wire;

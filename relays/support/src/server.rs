@@ -39,14 +39,19 @@ impl Server {
 
     /// A redis-server that keeps nothing unless the options say so.
     pub async fn redis_with(options: &[&str]) -> Self {
-        let mut server = Self::new(Kind::Redis, options);
+        let mut server = Self::redis_stopped_with(options);
         server.start().await;
         server
     }
 
     /// One that has not started.
     pub fn redis_stopped() -> Self {
-        Self::new(Kind::Redis, &["--appendonly", "yes", "--appendfsync", "always"])
+        Self::redis_stopped_with(&["--appendonly", "yes", "--appendfsync", "always"])
+    }
+
+    /// One that has not started, with these options.
+    pub fn redis_stopped_with(options: &[&str]) -> Self {
+        Self::new(Kind::Redis, options)
     }
 
     /// A nats-server that has started.

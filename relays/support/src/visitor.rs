@@ -34,7 +34,9 @@ impl Visitor {
         tokio::spawn(async move {
             let mut client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
             while let Some(Ok(message)) = client.next().await {
-                if sender.send(message).is_err() {
+                // Not the pings.
+                let said = matches!(message, Message::Text(_) | Message::Binary(_));
+                if said && sender.send(message).is_err() {
                     return;
                 }
             }

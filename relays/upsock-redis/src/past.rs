@@ -4,6 +4,7 @@
 //! transaction, keeps as many messages as a hub's history does, and expires with it. So telling a room's past costs what
 //! the room has sent, not what all rooms of its shard have, and a loud room does not push out what others have said.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
@@ -22,9 +23,12 @@ const PAGE: usize = 16;
 /// How much longer a payload is than the frame that a hub keeps, at most: it is to get all that it would keep.
 const ENVELOPE: usize = 24;
 
-/// Messages of a room, the newest first.
-#[derive(Default)]
-struct Past {
+/// What a room has sent, the newest first.
+pub(crate) struct Past {
+    room: Arc<str>,
+    /// Where the room's shard was when this was read: all of it was written before.
+    pub(crate) shard: usize,
+    pub(crate) at: Id,
     entries: Vec<Entry>,
     bytes: usize,
     /// There are no older ones, or they are not wanted.
@@ -32,47 +36,68 @@ struct Past {
 }
 
 impl Session {
-    /// Tells the hub the past of these rooms, which then hear what comes.
-    pub(crate) async fn catch_up(
+    /// Reads the past of these rooms.
+    pub(crate) async fn past(
         &self,
         connection: &mut MultiplexedConnection,
         history: &History,
         rooms: Vec<Arc<str>>,
-    ) -> Result<(), Error> {
-        let mut pipeline = Pipeline::with_capacity(1 + rooms.len());
+    ) -> Result<Vec<Past>, Error> {
+        let mut pipeline = Pipeline::with_capacity(1 + 2 * rooms.len());
         pipeline.cmd("TIME");
         for room in &rooms {
             pipeline.add_command(page(&self.redis.past(room), None, PAGE.min(history.messages.max(1))));
+            pipeline.add_command(page(&self.redis.stream(self.redis.shard(room)), None, 1));
         }
         let mut replies = answers(connection, &pipeline).await?.into_iter();
         let now = id::time(replies.next())?;
         let age = u64::try_from(history.age.as_millis()).unwrap_or(u64::MAX);
         let oldest = Id::at(now.saturating_sub(age));
-        for (room, reply) in rooms.into_iter().zip(replies) {
-            let mut past = Past::default();
-            past.add(reply, PAGE, history, oldest)?;
+        let mut pasts = Vec::with_capacity(rooms.len());
+        for room in rooms {
+            let (first, newest) = (replies.next(), replies.next());
+            let newest = entry::entries(newest.unwrap_or_default().extract_error()?)?;
+            let mut past = Past {
+                shard: usize::from(self.redis.shard(&room)),
+                at: newest.first().map_or(Id::FIRST, |entry| entry.id),
+                room,
+                entries: Vec::new(),
+                bytes: 0,
+                whole: false,
+            };
+            past.add(first.unwrap_or_default(), PAGE, history, oldest)?;
             while !past.whole {
                 let count = past.next_page(history);
                 let before = past.entries.last().map(|entry| entry.id);
-                let query = page(&self.redis.past(&room), before, count);
+                let query = page(&self.redis.past(&past.room), before, count);
                 past.add(connection.send_packed_command(&query).await?, count, history, oldest)?;
             }
-            self.replay(&room, &past);
+            pasts.push(past);
         }
-        Ok(())
+        Ok(pasts)
     }
 
-    fn replay(&self, room: &str, past: &Past) {
+    /// Tells the hub a room's past, and then what has come for it since it wants to hear. All of its shard that was
+    /// written before the past was read has been read by now: so whatever is in both was sent since.
+    pub(crate) fn tell(&self, past: &Past) {
+        let Some(held) = self.interest.caught_up(&past.room) else {
+            return;
+        };
+        let since: HashSet<&[u8]> = held.iter().map(Vec::as_slice).collect();
+        let key = self.redis.past(&past.room);
         for entry in past.entries.iter().rev() {
-            let replayed = entry
-                .payload()
-                .is_some_and(|payload| self.port.replay(room, payload).is_ok());
-            if !replayed {
-                self.foreign(&self.redis.past(room), entry.id);
+            let Some(payload) = entry.payload() else {
+                self.foreign(&key, entry.id);
+                continue;
+            };
+            if !since.contains(payload) && self.port.replay(&past.room, payload).is_err() {
+                self.foreign(&key, entry.id);
             }
         }
-        self.port.caught_up(room);
-        self.interest.caught_up(room);
+        self.port.caught_up(&past.room);
+        for payload in &held {
+            let _ = self.port.deliver(&past.room, payload);
+        }
     }
 
     pub(crate) fn foreign(&self, stream: &str, id: Id) {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::entry::{self, Entry};
 use crate::error::{Error, Kind};
-use crate::past;
+use crate::past::{self, Past};
 use crate::relay::Session;
 use crate::shard::Shard;
 
@@ -20,7 +20,7 @@ const PAGE: (usize, usize) = (16, 256);
 const MAX_BYTES: usize = 1 << 20;
 /// How often all streams are looked at, whether they still have what was not read: a server may lose its data while its
 /// connections stay.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What one reply had of the stream that had most.
 #[derive(Clone, Copy, Default)]
@@ -41,9 +41,13 @@ impl Session {
         // Streams of which more was there than was asked for: trimming may be faster than reading.
         let mut behind = vec![false; shards.len()];
         let mut looked = Instant::now();
+        // Until their shards are read as far as they were then.
+        let mut pasts = Vec::new();
         loop {
             let query = self.query(shards, count);
-            let reply = self.wait(&mut commands, &mut blocking, &query).await?;
+            let reply = self
+                .wait(&mut commands, &mut blocking, &query, shards, &mut pasts)
+                .await?;
             if behind.contains(&true) {
                 self.look(&mut commands, shards, |at| behind[at]).await?;
             }
@@ -60,6 +64,7 @@ impl Session {
                     yield_now().await;
                 }
             }
+            self.tell_pasts(&mut pasts, shards);
             count = next(most);
             if looked.elapsed() >= LOOK {
                 self.look(&mut commands, shards, |_| true).await?;
@@ -83,15 +88,14 @@ impl Session {
         query
     }
 
-    /// Waits for entries, and meanwhile tells rooms that have come their past.
-    ///
-    /// There is neither gap nor repetition between a room's past and what it hears then: what is in the reply that is
-    /// being waited for is either in the past that is read now, and is passed over by its position, or comes after it.
+    /// Waits for entries, and meanwhile reads the pasts of rooms that have come.
     async fn wait(
         &self,
         commands: &mut MultiplexedConnection,
         blocking: &mut MultiplexedConnection,
         query: &Cmd,
+        shards: &[Shard],
+        pasts: &mut Vec<Past>,
     ) -> Result<Value, Error> {
         let bound = 2 * self.redis.response_timeout;
         let reply = timeout(bound, blocking.send_packed_command(query));
@@ -102,10 +106,23 @@ impl Session {
         loop {
             tokio::select! {
                 biased;
-                rooms = self.interest.waiting(past::ROOMS) => self.catch_up(commands, &history, rooms).await?,
+                rooms = self.interest.waiting(past::ROOMS), if pasts.len() < past::ROOMS => {
+                    pasts.extend(self.past(commands, &history, rooms).await?);
+                    self.tell_pasts(pasts, shards);
+                }
                 reply = &mut reply => return Ok(reply.map_err(|_| Kind::Silent(bound))??.extract_error()?),
             }
         }
+    }
+
+    fn tell_pasts(&self, pasts: &mut Vec<Past>, shards: &[Shard]) {
+        pasts.retain(|past| {
+            let wait = shards[past.shard].last < past.at;
+            if !wait {
+                self.tell(past);
+            }
+            wait
+        });
     }
 
     fn deliver(&self, shard: &mut Shard, entries: &[Entry], most: &mut Most) {
@@ -117,10 +134,13 @@ impl Session {
                 continue;
             };
             bytes += payload.len();
-            // Without a history there is no past that could come late, and the hub knows best which rooms are there.
-            let hears = self.port.history().is_none() || self.interest.hears(room);
-            if hears && self.port.deliver(room, payload).is_err() {
-                self.foreign(&shard.key, entry.id);
+            // Without a history there is no past that could come late.
+            if self.port.history().is_none() || self.interest.hears(room) {
+                if self.port.deliver(room, payload).is_err() {
+                    self.foreign(&shard.key, entry.id);
+                }
+            } else if self.port.wants(room) && !self.interest.hold(room, payload) {
+                self.port.gap(Some(room));
             }
         }
         most.entries = most.entries.max(entries.len());

@@ -86,6 +86,7 @@ impl Session {
                 self.interest.subscribe(room);
             }
         }
+        self.interest.restart();
         let (commands, blocking) = connected;
         // In one task: what a member does before it says so elsewhere is known here before an answer comes.
         tokio::select! {

@@ -175,3 +175,39 @@ async fn each_room_has_its_own_past() {
         }
     }
 }
+
+/// Whoever has joined hears what is sent then, also in a room that is new to its process, whose past is still unread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_of_a_new_room_hears_what_is_sent_since() {
+    let server = Server::redis().await;
+    let (here, there) = (keeping(&server), keeping(&server));
+    up(&here).await;
+    up(&there).await;
+    for round in 0..300 {
+        let room = format!("room {round}");
+        here.broadcast(&room, "past");
+        if round % 2 == 0 {
+            assert!(soon(here.publish(&room, "past")).await.is_ok());
+        }
+        // It is busy.
+        for _ in 0..20 {
+            there.broadcast("other", vec![0; 1000]);
+        }
+        let mut visitor = Visitor::of(&there, &room);
+        for number in 0..5 {
+            here.broadcast(&room, number.to_string());
+        }
+        while visitor.text().await != "0" {}
+        for number in 1..5 {
+            visitor.expect(&number.to_string()).await;
+        }
+        // All of it is history by now, and in order.
+        let mut late = Visitor::new();
+        let joined = late.join_since(&there, &room, &[]).await;
+        assert_eq!((joined.replayed, joined.complete), (6 + (round + 1) % 2, true));
+        while late.text().await != "0" {}
+        for number in 1..5 {
+            late.expect(&number.to_string()).await;
+        }
+    }
+}

@@ -93,6 +93,10 @@ impl Backlog {
         state.told.iter().cloned().collect()
     }
 
+    pub(super) fn wants(&self, topic: &str) -> bool {
+        self.lock().wanted.contains(topic)
+    }
+
     pub(super) async fn next(&self) -> Option<Command> {
         loop {
             let news = self.news.notified();
@@ -200,8 +204,10 @@ mod tests {
             backlog.interest(&topics[0], false);
         }
         assert!(backlog.lock().changed.len() <= 2);
+        assert!(backlog.wants("b") && !backlog.wants("a"));
         assert_eq!(take_all(&backlog), ["+b"]);
         backlog.interest(&topics[1], false);
+        assert!(!backlog.wants("b"));
         backlog.interest(&topics[0], true);
         assert_eq!(backlog.topics(), [topics[0].clone()]);
         assert_eq!(take_all(&backlog), [""; 0]);

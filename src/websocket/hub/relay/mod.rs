@@ -163,6 +163,11 @@ impl Port {
         self.backlog.topics()
     }
 
+    /// Whether messages of this topic are wanted now: also before [`next`](Self::next) has told so.
+    pub fn wants(&self, topic: &str) -> bool {
+        self.backlog.wants(topic)
+    }
+
     /// Waits until the hub is gone: for a relay that is trying to connect.
     ///
     /// # Cancel safety
