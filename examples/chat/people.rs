@@ -43,6 +43,7 @@ pub(crate) struct Place {
     pub(crate) room: RoomName,
     pub(crate) person: Arc<Person>,
     membership: Option<Membership<Arc<Person>>>,
+    entered: bool,
 }
 
 impl People {
@@ -100,6 +101,7 @@ impl People {
             room: room.clone(),
             person: person.clone(),
             membership: Some(self.hub.join_with(room.as_str(), sender, person)),
+            entered: false,
         };
         rooms.insert(room.clone());
         Some((place, notice))
@@ -175,7 +177,8 @@ impl Person {
 
 impl Place {
     /// Tells everybody that somebody has come.
-    pub(crate) fn enter(&self) {
+    pub(crate) fn enter(&mut self) {
+        self.entered = true;
         let _rooms = self.people.lock();
         self.people
             .notice(&self.room, &format!("{} joined", self.person.name()));
@@ -207,8 +210,10 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut rooms = self.people.lock();
         drop(self.membership.take());
-        self.people.notice(&self.room, &format!("{} left", self.person.name()));
-        self.people.tell(&self.room);
+        if self.entered {
+            self.people.notice(&self.room, &format!("{} left", self.person.name()));
+            self.people.tell(&self.room);
+        }
         if self.people.hub.count(self.room.as_str()) == 0 {
             rooms.remove(&self.room);
         }

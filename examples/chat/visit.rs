@@ -16,7 +16,7 @@ use crate::wire::{Event, Post, Request, Words};
 /// A reference only comes back to its sender's page, but it is kept with the message.
 const MAX_REFERENCE: usize = 64;
 
-/// More than a room remembers.
+/// As many as a room remembers.
 const MAX_POSITIONS: usize = 64;
 
 /// How many messages of one person may be on their way to the relay, which may be away for long.
@@ -57,7 +57,7 @@ async fn stay(
     wish: &Wish,
 ) -> Result<(), ws::Error> {
     let (room, wrong_room) = RoomName::parse_or_lobby(wish.room.as_deref());
-    let Some((place, notice)) = chat.people.join(&room, sender, username) else {
+    let Some((mut place, notice)) = chat.people.join(&room, sender, username) else {
         return Err(ws::Error::close(CloseCode::Again, "the room is full"));
     };
     let name = place.person.name();
