@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_nats::rustls::crypto;
 use async_nats::{Client, ConnectError, Event, ReconnectToServer, ServerAddr};
 use tokio::sync::Notify;
 
@@ -17,6 +18,8 @@ const NOWHERE: &str = "nats://127.0.0.1:0";
 /// The client's own reconnecting would publish what is left in its queue, without what was lost on the way: later messages
 /// before earlier ones, which the relay sends again. So it finds nobody when it tries, and ends.
 pub(crate) async fn connect(relay: &Nats, server: &Server, overflow: Arc<Notify>) -> Result<Client, ConnectError> {
+    // If several are compiled in, rustls would not know which to take. One that the process has chosen stays.
+    let _ = crypto::ring::default_provider().install_default();
     let here = server.addr.clone();
     let nowhere: ServerAddr = NOWHERE.parse().unwrap_or_else(|_| here.clone());
     let tried = Arc::new(AtomicBool::new(false));

@@ -42,6 +42,16 @@ pub(crate) struct Connection<'a> {
     holds: bool,
 }
 
+/// What a connection was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The hub is gone, and the server has all that it has sent.
+    Done,
+    Lost,
+    /// Lost before it was of any use.
+    Useless,
+}
+
 /// Why a connection has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lost {
@@ -55,7 +65,7 @@ impl fmt::Display for Lost {
         f.write_str(match self {
             Self::Closed => "the connection has ended",
             Self::Silent => "it does not answer",
-            Self::Mute => "the relay does not hear itself: no_echo, or no permission to publish and subscribe?",
+            Self::Mute => "the relay does not hear itself: it stands still, no_echo is set, or a permission is missing",
         })
     }
 }
@@ -88,15 +98,20 @@ impl<'a> Connection<'a> {
         })
     }
 
-    /// Works until the connection ends, or the hub: then it returns `true`. What was not acknowledged stays in the window.
-    pub(crate) async fn run(mut self, window: &mut Window, interrupted: bool) -> bool {
+    /// Works until the connection ends, or the hub. What was not acknowledged stays in the window.
+    pub(crate) async fn run(mut self, window: &mut Window, interrupted: bool) -> End {
         let result = self.work(window, interrupted).await;
         self.port.down();
         if let Err(lost) = result {
             tracing::warn!("NATS at {:?} is lost: {lost}", self.server);
         }
+        let end = match result {
+            Ok(()) => End::Done,
+            Err(_) if self.up => End::Lost,
+            Err(_) => End::Useless,
+        };
         self.close(result).await;
-        result.is_ok()
+        end
     }
 
     async fn work(&mut self, window: &mut Window, interrupted: bool) -> Result<(), Lost> {
@@ -251,7 +266,7 @@ impl<'a> Connection<'a> {
 
     /// The client's queue is full when the server reads nothing.
     async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Lost> {
-        timeout(self.relay.timeout, work).await.map_err(|_| Lost::Silent)
+        timeout(self.relay.timeout / 2, work).await.map_err(|_| Lost::Silent)
     }
 
     /// Lets go of the connection. What has come on it goes to its rooms, before anything of the next one does.

@@ -40,7 +40,7 @@
 //! | losses | each process tells `Event::Gap` without a room after an interruption, and how many messages of which room are missing when the next one comes |
 //! | a slow process | messages beyond [`capacity`](Nats::capacity) in a room are lost, and told as a gap; one that the server itself finds slow is disconnected by it, which is an interruption |
 //! | a message beyond the server's `max_payload` | is given up: `publish` says so, and others are told a gap with the next one |
-//! | a server that stands still | is noticed within [`timeout`](Nats::timeout), which is an interruption |
+//! | a server that stands still | is noticed within about [`timeout`](Nats::timeout), which is an interruption |
 //! | a [history](upsock::ws::hub::HubBuilder::history) | is each process's own: what it has heard since the room began there |
 //!
 //! After an interruption what has waited is held back for a second ([`settle`](Nats::settle)), so that processes that lost
@@ -58,9 +58,8 @@
 //!
 //! Connections that fail, and what a server refuses, are events of `tracing`.
 //!
-//! # Features
-//!
-//! `ring` (the default) or `aws-lc-rs` for TLS; `nkeys` for nkeys and JWT credentials in [`ConnectOptions`].
+//! TLS is by rustls, with the process's own provider if it has installed one, else with *ring*. The feature `nkeys` adds
+//! nkeys and JWT credentials to [`ConnectOptions`].
 
 mod client;
 mod connection;

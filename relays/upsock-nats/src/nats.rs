@@ -12,6 +12,7 @@ use crate::subject::Subjects;
 ///
 /// A plain value with chained setters. See the [crate](crate) for an example and for what is promised.
 #[derive(Clone, Debug)]
+#[must_use = "it is for `HubBuilder::relay`"]
 pub struct Nats {
     pub(crate) servers: Vec<Server>,
     pub(crate) subjects: Subjects,
@@ -109,7 +110,7 @@ impl Nats {
     /// How long the server may take to connect, or to answer, before the connection is given up; and, when the hub is
     /// gone, how long what it has sent may take to reach the server. Default: 5 s.
     ///
-    /// A server that nothing comes from any more is noticed within this time.
+    /// A server that nothing comes from any more is noticed within about this time.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.max(Duration::from_millis(10));
         self
@@ -123,7 +124,7 @@ impl Nats {
     }
 
     /// How many messages of one room may wait to be given to the hub; beyond it they are lost, which is told as a
-    /// [gap](upsock::ws::hub::Event::Gap). Default: 65,536.
+    /// [gap](upsock::ws::hub::Event::Gap). They may be as long as the server's `max_payload`. Default: 65,536.
     pub fn capacity(mut self, messages: usize) -> Self {
         self.capacity = messages.max(1);
         self

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use upsock::ws::hub::{Command, Port};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, End};
 use crate::nats::Nats;
 use crate::window::Window;
 
@@ -40,12 +40,11 @@ async fn work(relay: &Nats, port: &Arc<Port>, window: &mut Window) {
             () = nothing_left(port, window) => return,
         };
         match opened {
-            Ok(connection) => {
-                if connection.run(window, interrupted).await {
-                    return;
-                }
-                pause = PAUSE;
-            }
+            Ok(connection) => match connection.run(window, interrupted).await {
+                End::Done => return,
+                End::Lost => pause = PAUSE,
+                End::Useless => {}
+            },
             // Said once, not all the time.
             Err(error) if pause == PAUSE => tracing::warn!("NATS at {server:?} is not reached: {error}"),
             Err(error) => tracing::debug!("NATS at {server:?} is not reached: {error}"),

@@ -3,6 +3,7 @@
 // What the tests share is part of them; clippy allows it in the tests themselves only.
 #![allow(clippy::unwrap_used)]
 
+mod cluster;
 mod cut;
 mod ending;
 mod interest;
@@ -10,6 +11,7 @@ mod limits;
 mod node;
 mod outage;
 mod subjects;
+mod tls;
 
 use std::time::Duration;
 

@@ -224,8 +224,10 @@ async fn killed_again_and_again() {
     let mut server = Server::nats().await;
     let names = ["a", "b", "c"];
     let mut nodes = names.map(|name| Node::new(name, hub(&server)));
-    for node in &mut nodes {
+    for node in &nodes {
         up(&node.hub).await;
+    }
+    for node in &mut nodes {
         node.talk(Duration::from_millis(1));
     }
     let begun = Instant::now();
@@ -247,7 +249,7 @@ async fn killed_again_and_again() {
     for node in &nodes {
         up(&node.hub).await;
     }
-    // What was held back after the last one.
+    // One may have lost its patience with the last pause just now.
     sleep(Duration::from_secs(1)).await;
     let lost = check_all(&mut nodes).await;
     let sent: u64 = nodes.iter().map(Node::sent).sum();
