@@ -238,6 +238,7 @@ await run(async (check) => {
     await barbara.sees("other", "flood ends");
     const rows = await barbara.page.$$eval("#messages > .gap, #messages > .message:not(.system)", (all) => all.map((row) => row.querySelector(".text")?.textContent ?? row.className));
     assertEqual(rows, [...before, "one", "two", "three", "four", "gap", ...Array.from({ length: 99 }, (_, i) => `flood ${i + 21}`), "flood ends"], "the conversation with its gap");
+    await barbara.page.locator(".gap").scrollIntoViewIfNeeded();
     await barbara.shot(options.shots, "desktop-light-gap");
     assertEqual(barbara.problems, [], "problems");
     await barbara.page.context().close();
@@ -380,7 +381,7 @@ await run(async (check) => {
       }, last);
       for (const { page } of [ada, grace, linus]) {
         // Not the last row of all: somebody may leave behind it.
-        await eventually(`the end of portion ${portion}`, () => page.$$eval("#messages .message:not(.system) .text", (texts, last) => texts.at(-1).textContent === last, last));
+        await eventually(`the end of portion ${portion}`, () => page.$$eval("#messages .message:not(.system) .text", (texts, last) => texts.at(-1).textContent === last, last), 30_000);
       }
       full = await ada.row("system", "Slow left") && await ada.row("system", "Stuck left");
     }

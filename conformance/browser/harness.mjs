@@ -109,7 +109,7 @@ export async function run(test) {
   let current = "preparation";
   const check = async (name, body) => {
     current = name;
-    const limit = sleep(60_000, null, { ref: false }).then(() => { throw new Error("no end within 60 s"); });
+    const limit = sleep(120_000, null, { ref: false }).then(() => { throw new Error("no end within 120 s"); });
     await Promise.race([body(), limit]);
     passed += 1;
     console.log(`ok      ${name}`);
