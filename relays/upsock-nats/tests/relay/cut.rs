@@ -1,22 +1,58 @@
 //! One process loses its connection, and the server and the others do not.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use support::{Server, Visitor, Wire, soon, until};
+use support::{Server, Visitor, soon, until};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use upsock::ws::hub::Hub;
 use upsock_nats::Nats;
 
 use crate::node::{Node, check_all};
 use crate::{down, hub, up};
 
+/// A way to the server that can be cut, and is there again at once: also for a client that tries by itself.
+struct Way {
+    url: String,
+    connections: Arc<Mutex<JoinSet<()>>>,
+}
+
+impl Way {
+    async fn to(server: &Server) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("nats://{}", listener.local_addr().unwrap());
+        let connections = Arc::new(Mutex::new(JoinSet::new()));
+        let (open, port) = (connections.clone(), server.port());
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                open.lock().unwrap().spawn(async move {
+                    let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                    let _ = copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        });
+        Self { url, connections }
+    }
+
+    /// What is in it is lost.
+    fn cut(&self) {
+        self.connections.lock().unwrap().abort_all();
+    }
+
+    fn hub(&self) -> Hub {
+        let relay = Nats::new(&self.url).unwrap().settle(Duration::from_millis(50));
+        Hub::builder().relay(relay).build()
+    }
+}
+
 /// What the server has not got is sent again, and what it has got does not come twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_is_cut_loses_nothing_of_what_it_sends() {
     let server = Server::nats().await;
-    let wire = Wire::to(server.port()).await;
-    let relay = Nats::new(&format!("nats://{}", wire.address())).unwrap();
-    let behind = Hub::builder().relay(relay.settle(Duration::from_millis(50))).build();
-    let mut nodes = [Node::new("cut", behind), Node::new("whole", hub(&server))];
+    let way = Way::to(&server).await;
+    let mut nodes = [Node::new("cut", way.hub()), Node::new("whole", hub(&server))];
     for node in &nodes {
         up(&node.hub).await;
     }
@@ -28,9 +64,8 @@ async fn a_connection_that_is_cut_loses_nothing_of_what_it_sends() {
         until(|| nodes[0].sent() > sent + 200).await;
         // Much of it is on its way.
         nodes[0].burst_aside(500);
-        wire.cut();
+        way.cut();
         until(|| nodes[0].told().downs == number).await;
-        wire.mend();
         up(&nodes[0].hub).await;
     }
     let lost = check_all(&mut nodes).await;
