@@ -52,9 +52,9 @@
 //! | `{prefix}:room:{room}` | only with a history: the last messages of this room, about as many as it keeps; it expires when all of them are too old |
 //! | `{prefix}:streams` | how many streams there are, so that no process has another number |
 //!
-//! A message takes its length, that of the room's name and some 60 bytes in each of the two, so the streams of all rooms
-//! take at most 16 × 16,384 messages by default, and the rooms' own at most what was sent within the history's age. A
-//! server that is full should refuse (`maxmemory-policy noeviction`), or evict the rooms' own streams only
+//! A message takes its length, that of the room's name and some 50 bytes in each of the two, and a room's own stream takes
+//! at least 5 KB. So the streams of all rooms take at most 16 × 16,384 messages by default, and the rooms' own those of
+//! the rooms that have sent something within the history's age. A server that is full should refuse (`maxmemory-policy noeviction`), or evict the rooms' own streams only
 //! (`volatile-ttl`): under `allkeys-…` it drops the other ones as well, which is a gap.
 //!
 //! Each process reads all streams over one connection that waits (`XREAD BLOCK`), and publishes over another, in a

@@ -128,7 +128,7 @@ impl Session {
     fn deliver(&self, shard: &mut Shard, entries: &[Entry], most: &mut Most) {
         let mut bytes = 0;
         for entry in entries {
-            shard.last = entry.id;
+            shard.read(entry.id);
             let Some((room, payload)) = entry.message() else {
                 self.foreign(&shard.key, entry.id);
                 continue;

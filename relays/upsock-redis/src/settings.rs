@@ -10,7 +10,7 @@ type OnError = Box<dyn Fn(&Error) + Send + Sync>;
 
 /// A relay over Redis Streams, for [`HubBuilder::relay`](upsock::ws::hub::HubBuilder::relay).
 ///
-/// A plain value with chained setters. It connects when the hub is built. See the [crate](crate) for an example and what
+/// A plain value with chained setters. It connects when the hub is built. See the [crate] for an example and what
 /// is promised.
 #[must_use = "it is for `HubBuilder::relay`"]
 pub struct Redis {

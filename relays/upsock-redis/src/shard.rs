@@ -11,8 +11,10 @@ pub(crate) struct Shard {
     pub(crate) key: String,
     /// The last entry that was read.
     pub(crate) last: Id,
-    /// How many entries it ever had, when it was last looked at; Redis 6 does not say.
+    /// How many entries it ever had at least; Redis 6 does not say.
     added: Option<u64>,
+    /// The newest of those when it was last looked at.
+    newest: Id,
     /// It was looked at: before that nothing can be missed.
     known: bool,
 }
@@ -32,7 +34,16 @@ impl Shard {
             key,
             last: Id::FIRST,
             added: None,
+            newest: Id::FIRST,
             known: false,
+        }
+    }
+
+    /// Takes note of an entry that was read.
+    pub(crate) fn read(&mut self, id: Id) {
+        self.last = id;
+        if id > self.newest {
+            self.added = self.added.map(|added| added + 1);
         }
     }
 
@@ -44,6 +55,7 @@ impl Shard {
     pub(crate) fn look(&mut self, stream: Option<Info>, began: Id, max_len: usize) -> bool {
         let there = stream.unwrap_or_default();
         let added = there.added.or(stream.is_none().then_some(0));
+        self.newest = there.last;
         if !std::mem::replace(&mut self.known, true) {
             self.last = there.last.min(began);
             self.added = added;
@@ -183,5 +195,17 @@ mod tests {
         assert_eq!(shard.last, id(7));
         // It was emptied, and filled again, and all of that was read.
         assert!(read(stream(5, 9, 3, 3), 20).look(stream(10, 20, 2, 2), NOW, 100));
+        let mut shard = read(None, 0);
+        shard.read(id(5));
+        shard.read(id(9));
+        assert!(shard.look(stream(9, 9, 1, 1), NOW, 100));
+        // What was there already is not counted twice.
+        let mut shard = Shard::new("s".into());
+        assert!(!shard.look(stream(5, 9, 3, 3), id(6), 100));
+        shard.read(id(7));
+        shard.read(id(9));
+        assert!(!shard.look(stream(5, 9, 3, 3), NOW, 100));
+        shard.read(id(10));
+        assert!(!shard.look(stream(5, 10, 4, 4), NOW, 100));
     }
 }

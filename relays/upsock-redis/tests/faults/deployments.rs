@@ -7,7 +7,7 @@ use std::time::Duration;
 use support::{Server, Visitor, soon, until};
 use upsock::ws::hub::{History, Hub};
 
-use crate::{command, plain, relay, up};
+use crate::{PATIENCE, command, plain, relay, up};
 
 #[tokio::test]
 async fn each_room_is_heard_where_it_is_wanted() {
@@ -66,7 +66,8 @@ async fn what_strangers_write_is_passed_over() {
     let server = Server::redis().await;
     let foreign = Arc::new(AtomicUsize::new(0));
     let counted = foreign.clone();
-    let relay = relay(&server.url()).streams(1).on_error(move |error| {
+    let relay = relay(&server.url()).streams(1).response_timeout(PATIENCE);
+    let relay = relay.on_error(move |error| {
         assert!(error.is_foreign(), "{error}");
         counted.fetch_add(1, Ordering::Relaxed);
     });
@@ -116,6 +117,8 @@ async fn a_process_with_another_number_of_streams_stays_down() {
     let (told, mut errors) = tokio::sync::mpsc::unbounded_channel();
     let relay = relay(&server.url())
         .streams(7)
+        .response_timeout(PATIENCE)
+        .connect_timeout(PATIENCE)
         .on_error(move |error| told.send(error.to_string()).unwrap());
     let odd: Hub = Hub::builder().relay(relay).build();
     for _ in 0..2 {
@@ -137,4 +140,24 @@ async fn a_server_that_refuses_is_asked_again() {
     assert!(!error.contains("secret"), "{error}");
     command::<()>(&server, "CONFIG SET requirepass secret").await;
     until(|| crate::is_up(&hub)).await;
+}
+
+/// Nor can anything be published through a replica; it may be the server later.
+#[tokio::test]
+async fn a_replica_is_waited_for_until_it_takes_over() {
+    let server = Server::redis().await;
+    let port = server.port().to_string();
+    let replica = Server::redis_with(&["--replicaof", "127.0.0.1", &port]).await;
+    let (told, mut errors) = tokio::sync::mpsc::unbounded_channel();
+    let told = move |error: &upsock_redis::Error| drop(told.send(error.to_string()));
+    let relay = relay(&replica.url()).response_timeout(PATIENCE).on_error(told);
+    let hub: Hub = Hub::builder().relay(relay).build();
+    hub.broadcast("x", "waits");
+    let error = soon(errors.recv()).await.unwrap();
+    assert!(error.to_lowercase().contains("read"), "{error}");
+    assert!(!crate::is_up(&hub));
+    command::<()>(&replica, "REPLICAOF NO ONE").await;
+    up(&hub).await;
+    until(|| hub.relay_state().unwrap().waiting == 0).await;
+    assert!(soon(hub.publish("x", "taken")).await.is_ok());
 }

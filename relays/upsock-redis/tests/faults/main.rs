@@ -18,7 +18,10 @@ use support::{Server, soon, until};
 use upsock::ws::hub::{Event, Events, History, Hub};
 use upsock_redis::Redis;
 
+/// For servers that say nothing.
 const TIMEOUT: Duration = Duration::from_millis(500);
+/// Where that would be an error of its own.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn relay(url: &str) -> Redis {
     Redis::new(url).unwrap().response_timeout(TIMEOUT)

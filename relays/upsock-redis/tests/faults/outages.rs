@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use support::{Server, Visitor, soon, until};
+use support::{Server, Visitor, Wire, soon, until};
 use tokio::time::{Instant, sleep};
-use upsock::ws::hub::Event;
+use upsock::ws::hub::{Event, Hub};
 
 use crate::traffic::{Traffic, expect_all};
 use crate::{down, event, is_up, plain, relay, up};
@@ -37,7 +37,10 @@ async fn what_was_acknowledged_survives_a_server_that_is_killed() {
 #[tokio::test]
 async fn a_server_may_come_later() {
     let mut server = Server::redis_stopped();
-    let (here, there) = (plain(&server), plain(&server));
+    let wire = Wire::to(server.port()).await;
+    wire.cut();
+    let late = relay(&format!("redis://{}", wire.address()));
+    let (here, there) = (plain(&server), Hub::builder().relay(late).build());
     let mut visitors = [Visitor::of(&here, "x"), Visitor::of(&there, "x")];
     let mut events = there.events();
     for number in 0..300 {
@@ -49,11 +52,14 @@ async fn a_server_may_come_later() {
     assert_eq!((state.waiting, state.refused), (300, 0));
     assert!(visitors[1].received().is_empty());
     server.start().await;
-    for number in 0..300 {
+    until(|| here.relay_state().unwrap().waiting == 0).await;
+    assert!(soon(here.publish("x", "300")).await.is_ok());
+    visitors[0].expect("300").await;
+    wire.mend();
+    for number in 0..=300 {
         visitors[1].expect(&number.to_string()).await;
     }
     event(&mut events, |event| matches!(event, Event::RelayUp)).await;
-    until(|| here.relay_state().unwrap().waiting == 0).await;
     there.broadcast("x", "back");
     visitors[0].expect("back").await;
 }
@@ -129,7 +135,7 @@ async fn a_hub_that_is_dropped_ends_its_relay() {
     // While it tries to connect, or waits for the next time.
     let (told, mut errors) = tokio::sync::mpsc::unbounded_channel();
     let relay = relay(&server.url()).on_error(move |error| told.send(error.to_string()).unwrap());
-    let hub: upsock::ws::Hub = upsock::ws::Hub::builder().relay(relay).build();
+    let hub: Hub = Hub::builder().relay(relay).build();
     assert!(soon(errors.recv()).await.unwrap().starts_with("Redis: "));
     let from = Instant::now();
     drop(hub);
