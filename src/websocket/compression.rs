@@ -91,8 +91,8 @@ impl Compression {
     /// Whether a message that is sent may refer to those before it. Default: no.
     ///
     /// Similar small messages become much smaller by it, if [`threshold`](Self::threshold) lets them be compressed. It
-    /// costs some 270 KiB for each socket, from its first compressed message to its end, and a message that goes to many
-    /// sockets must be compressed for each of them. Not used if the client refuses it (`server_no_context_takeover`).
+    /// costs some 270 KiB for each socket, from its first compressed message to its end, and a room's message is compressed
+    /// for each of such members by itself; without it, once for all. Not used if the client refuses it (`server_no_context_takeover`).
     pub fn server_context_takeover(mut self, takeover: bool) -> Self {
         self.server_context_takeover = takeover;
         self

@@ -83,6 +83,7 @@ mod session;
 mod socket;
 mod sockets;
 mod stats;
+mod sync;
 mod upgrade;
 
 use std::future::Future;

@@ -240,11 +240,13 @@ impl Future for Session {
         let Some(mut connection) = this.connection.take() else {
             return Poll::Ready(());
         };
+        connection.begin(cx.waker());
+        // Now that its waker is known: an abort that comes before this is seen here, a later one wakes it.
         if connection.link().is_aborted() {
+            connection.finish();
             this.abort(connection);
             return Poll::Ready(());
         }
-        connection.begin(cx.waker());
         let Some(mut connection) = this.drive(connection, cx) else {
             return Poll::Ready(());
         };

@@ -8,6 +8,8 @@ mod peer;
 
 mod hostile;
 mod messages;
+#[cfg(feature = "hub")]
+mod rooms;
 
 use std::io::Write;
 

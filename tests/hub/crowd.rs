@@ -37,7 +37,10 @@ async fn the_others_get_everything_once_and_in_order() {
     let mut memberships = Vec::new();
     let mut stalled = Vec::new();
     for _ in 0..STALLED {
-        let visitor = Visitor::with(100, config().high_water_mark(1).outbox(1 << 20, 20));
+        let patient = config()
+            .write_deadline(Duration::from_secs(60))
+            .close_timeout(Duration::from_secs(60));
+        let visitor = Visitor::with(100, patient.high_water_mark(1).outbox(1 << 20, 20));
         memberships.push(hub.join("x", &visitor.sender()));
         stalled.push(visitor);
     }

@@ -226,7 +226,7 @@ async fn long_messages_are_replayed_as_they_are() {
 /// Clients that come and go while others send: each gets each message once, whichever of its visits it was in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_gap_and_nothing_twice_while_others_send() {
-    const MESSAGES: u64 = 20_000;
+    const MESSAGES: u64 = 6000;
     let hub = Arc::new(hub(History::new().messages(usize::MAX).bytes(usize::MAX)));
     let start = hub.join_since("x", &Visitor::new().sender(), &[]).await.positions;
     let done = Arc::new(AtomicBool::new(false));

@@ -7,6 +7,7 @@
 #[path = "../peer/mod.rs"]
 mod peer;
 
+mod catching_up;
 mod crowd;
 mod history;
 mod joining;

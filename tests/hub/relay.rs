@@ -1,7 +1,5 @@
 //! Hubs joined by a relay: nothing comes back to where it came from, nothing comes twice, and what is lost is said.
 
-use std::time::Duration;
-
 use upsock::ws::Message;
 use upsock::ws::hub::{Event, Events, History, Hub, Unrelayed};
 
@@ -11,10 +9,6 @@ use crate::{Visitor, rest, until};
 
 fn plain(mesh: &Mesh) -> Hub {
     mesh.hub(|builder| builder)
-}
-
-fn keeping(mesh: &Mesh) -> Hub {
-    mesh.hub(|builder| builder.history(History::new()))
 }
 
 async fn next(events: &mut Events) -> String {
@@ -185,124 +179,6 @@ async fn a_publisher_hears_whether_the_relay_has_it() {
     assert_eq!(soon(hub.publish("x", Message::Ping("".into()))).await, Ok(0));
 }
 
-/// A client moves from one process to another, and misses nothing.
-#[tokio::test]
-async fn positions_hold_in_another_process() {
-    let mesh = Mesh::new();
-    let hubs = [keeping(&mesh), keeping(&mesh)];
-    let others: Vec<_> = hubs.iter().map(|_| Visitor::new()).collect();
-    let _there: Vec<_> = hubs
-        .iter()
-        .zip(&others)
-        .map(|(hub, visitor)| hub.join("x", &visitor.sender()))
-        .collect();
-    rest().await;
-    // The last position of each epoch that the client has seen.
-    let mut seen = Vec::new();
-    let mut number = 0;
-    for round in 0..6 {
-        // While it is nowhere.
-        for turn in 0..3 {
-            hubs[(round + turn) % 2].broadcast("x", (number + turn).to_string());
-            rest().await;
-        }
-        let mut visitor = Visitor::new();
-        let rejoined = hubs[round % 2].join_since("x", &visitor.sender(), &seen).await;
-        assert!(rejoined.complete, "round {round}");
-        assert_eq!(rejoined.replayed, 3);
-        for turn in 0..3 {
-            visitor.expect((number + turn).to_string()).await;
-        }
-        // And while it is there.
-        number += 3;
-        let mut position = None;
-        hubs[(round + 1) % 2].broadcast_at("x", |there| {
-            position = Some(there);
-            number.to_string().into()
-        });
-        visitor.expect(number.to_string()).await;
-        number += 1;
-        seen = rejoined.positions;
-        let position = position.unwrap();
-        seen.retain(|seen| seen.epoch != position.epoch);
-        seen.push(position);
-    }
-}
-
-#[tokio::test]
-async fn a_gap_is_not_complete_for_those_who_come_back() {
-    let mesh = Mesh::new();
-    let (here, there) = (keeping(&mesh), keeping(&mesh));
-    let visitor = Visitor::new();
-    let _there = there.join("x", &visitor.sender());
-    rest().await;
-    here.broadcast("x", "1");
-    rest().await;
-    let seen = there.join_since("x", &Visitor::new().sender(), &[]).await;
-    assert!(seen.complete);
-    mesh.fail([Fault::Lost]);
-    here.broadcast("x", "2");
-    here.broadcast("x", "3");
-    rest().await;
-    let back = there.join_since("x", &visitor.sender(), &seen.positions).await;
-    assert_eq!((back.replayed, back.complete), (1, false));
-    let again = there.join_since("x", &visitor.sender(), &back.positions).await;
-    assert_eq!((again.replayed, again.complete), (0, true));
-}
-
-/// A message system that keeps messages tells them to a process that has just begun.
-#[tokio::test]
-async fn a_new_process_learns_what_came_before_it() {
-    let mesh = Mesh::new().with_history();
-    let old = keeping(&mesh);
-    let visitor = Visitor::new();
-    let first = soon(old.join_since("x", &visitor.sender(), &[])).await;
-    for number in 1..=5 {
-        assert!(soon(old.publish("x", number.to_string())).await.is_ok());
-    }
-    let mut seen = first.positions;
-    seen[0].offset = 2;
-    drop(old);
-    let new = keeping(&mesh);
-    let mut visitor = Visitor::new();
-    let back = soon(new.join_since("x", &visitor.sender(), &seen)).await;
-    assert_eq!((back.replayed, back.complete), (3, true));
-    for number in 3..=5 {
-        visitor.expect(number.to_string()).await;
-    }
-    new.broadcast("x", "6");
-    visitor.expect("6").await;
-    // In the order in which they were sent, for the next.
-    let mut visitor = Visitor::new();
-    let all = soon(new.join_since("x", &visitor.sender(), &[])).await;
-    assert_eq!((all.replayed, all.complete), (6, true));
-    for number in 1..=6 {
-        visitor.expect(number.to_string()).await;
-    }
-}
-
-/// What comes while the past is still being told comes after it.
-#[tokio::test]
-async fn the_past_goes_before_what_came_since() {
-    let mesh = Mesh::new().with_history();
-    let old = keeping(&mesh);
-    for number in 1..=3 {
-        assert!(soon(old.publish("x", number.to_string())).await.is_ok());
-    }
-    drop(old);
-    mesh.set_up(false);
-    let new = keeping(&mesh);
-    new.broadcast("x", "4");
-    new.broadcast("x", "5");
-    mesh.set_up(true);
-    let mut visitor = Visitor::new();
-    let all = soon(new.join_since("x", &visitor.sender(), &[])).await;
-    assert_eq!((all.replayed, all.complete), (5, true));
-    for number in 1..=5 {
-        visitor.expect(number.to_string()).await;
-    }
-}
-
 /// Not even to a room of the same name that has come since.
 #[tokio::test]
 async fn an_echo_does_not_come_back() {
@@ -318,21 +194,6 @@ async fn an_echo_does_not_come_back() {
     hub.broadcast("x", "hello");
     visitor.expect("hello").await;
     visitor.client.expect_silence().await;
-}
-
-/// It does not wait for ever for a message system that is away, and says that it does not know.
-#[tokio::test]
-async fn whoever_comes_back_does_not_wait_for_ever() {
-    let mesh = Mesh::new().with_history();
-    mesh.set_up(false);
-    let hub = mesh.hub(|builder| builder.history(History::new()).catch_up(Duration::from_millis(20)));
-    let visitor = Visitor::new();
-    let back = soon(hub.join_since("x", &visitor.sender(), &[])).await;
-    assert!(back.membership.is_member() && !back.complete);
-    mesh.set_up(true);
-    until(|| hub.relay_state().unwrap().up).await;
-    let back = soon(hub.join_since("x", &visitor.sender(), &[])).await;
-    assert!(back.complete);
 }
 
 /// A relay that ends leaves the hub to itself.
@@ -365,47 +226,4 @@ async fn a_hub_that_is_dropped_lets_its_relay_finish() {
     here.broadcast("x", "last words");
     drop(here);
     visitor.expect("last words").await;
-}
-
-/// A room that has ended in this process, and begins again before the relay has heard of that, learns its past again.
-#[tokio::test]
-async fn a_room_that_begins_again_learns_what_came_before_it() {
-    let mesh = Mesh::new().with_history();
-    let hub = mesh.hub(|builder| builder.history(History::new().rooms(2)));
-    assert!(soon(hub.publish("x", "1")).await.is_ok());
-    for number in 0..3 {
-        // The relay's task does not run meanwhile.
-        for other in 0..4 {
-            hub.broadcast(&format!("{number} {other}"), "others");
-        }
-        assert!(hub.rooms() <= 3);
-        let mut visitor = Visitor::new();
-        let back = soon(hub.join_since("x", &visitor.sender(), &[])).await;
-        assert_eq!((back.replayed, back.complete), (1, true));
-        visitor.expect("1").await;
-    }
-}
-
-#[tokio::test]
-async fn a_relay_is_told_what_the_hub_keeps() {
-    struct Asks(tokio::sync::oneshot::Sender<Option<History>>);
-    impl upsock::ws::Relay for Asks {
-        async fn run(self, port: upsock::ws::hub::Port) {
-            let _ = self.0.send(port.history());
-        }
-    }
-    let history = History::new()
-        .messages(7)
-        .bytes(8)
-        .rooms(9)
-        .age(Duration::from_secs(10));
-    for kept in [None, Some(history)] {
-        let (sender, told) = tokio::sync::oneshot::channel();
-        let builder = Hub::builder().relay(Asks(sender));
-        let _hub: Hub = match kept {
-            Some(history) => builder.history(history).build(),
-            None => builder.build(),
-        };
-        assert_eq!(soon(told).await.unwrap(), kept);
-    }
 }

@@ -2,10 +2,22 @@
 
 use std::str::FromStr;
 
-#[derive(Clone, Copy)]
+/// The first byte of a text: FIN and the opcode; and RSV1, if it is compressed (RFC 7692 §6).
+pub const TEXT: u8 = 0x81;
+pub const COMPRESSED_TEXT: u8 = 0xc1;
+const BINARY: u8 = 0x82;
+
+/// What the messages are.
+#[derive(Clone, Copy, PartialEq)]
 pub enum Kind {
-    Text,
+    /// Letters.
     Binary,
+    /// Letters.
+    Text,
+    /// Texts, each another one.
+    Json,
+    /// The same, compressed.
+    Deflate,
 }
 
 impl FromStr for Kind {
@@ -13,8 +25,10 @@ impl FromStr for Kind {
 
     fn from_str(name: &str) -> Result<Self, ()> {
         match name {
-            "text" => Ok(Self::Text),
             "binary" => Ok(Self::Binary),
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            "deflate" => Ok(Self::Deflate),
             _ => Err(()),
         }
     }
@@ -42,8 +56,9 @@ pub fn reply(out: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
 
 fn header(out: &mut Vec<u8>, kind: Kind, length: usize, masked: u8) {
     out.push(match kind {
-        Kind::Text => 0x81,
-        Kind::Binary => 0x82,
+        Kind::Binary => BINARY,
+        Kind::Text | Kind::Json => TEXT,
+        Kind::Deflate => COMPRESSED_TEXT,
     });
     match length {
         0..=125 => out.push(masked | length as u8),
@@ -56,4 +71,24 @@ fn header(out: &mut Vec<u8>, kind: Kind, length: usize, masked: u8) {
             out.extend((length as u64).to_be_bytes());
         }
     }
+}
+
+/// How long the payload behind this header of a server's frame is, if the header is complete.
+pub fn payload_length(header: &[u8]) -> Option<usize> {
+    match *header {
+        [_, length @ 0..=125] => Some(length.into()),
+        [_, 126, a, b] => Some(u16::from_be_bytes([a, b]).into()),
+        [_, 127, ref length @ ..] => Some(u64::from_be_bytes(length.try_into().ok()?) as usize),
+        _ => None,
+    }
+}
+
+/// The payload of a server's whole frame.
+pub fn payload_of(frame: &[u8]) -> &[u8] {
+    let header = match frame[1] {
+        126 => 4,
+        127 => 10,
+        _ => 2,
+    };
+    &frame[header..]
 }

@@ -6,24 +6,22 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::Error;
-use crate::frame::{self, Kind};
+use crate::batch::{Batch, Replies};
+use crate::frame::Kind;
 use crate::handshake::open;
 use crate::process::Process;
 
 pub struct Idle {
     pub connections: usize,
     pub size: usize,
+    pub kind: Kind,
     /// Before memory is looked at, the server gets this time to come to rest.
     pub settle: Duration,
 }
 
 impl Idle {
     pub fn run(&self, address: SocketAddr, server: &Process) -> Result<String, Error> {
-        let payload = frame::payload(self.size);
-        let (mut request, mut expected) = (Vec::new(), Vec::new());
-        frame::request(&mut request, Kind::Binary, &payload, [0x37, 0xfa, 0x21, 0x3d]);
-        frame::reply(&mut expected, Kind::Binary, &payload);
-
+        let batch = Batch::new(self.kind, self.size, 1)?;
         let before = server.resident()?;
         let per_connection = || -> Result<f64, Error> {
             sleep(self.settle);
@@ -32,16 +30,22 @@ impl Idle {
 
         let mut streams = Vec::new();
         for _ in 0..self.connections {
-            streams.push(open(address)?);
+            streams.push(open(address, self.kind == Kind::Deflate)?);
         }
         let opened = per_connection()?;
 
-        let mut reply = vec![0; expected.len()];
+        let mut buffer = vec![0; 256 << 10];
         for stream in &mut streams {
-            stream.write_all(&request)?;
-            stream.read_exact(&mut reply)?;
-            if reply != expected {
-                return Err("a wrong echo".into());
+            stream.write_all(&batch.requests)?;
+            let mut replies = Replies::default();
+            loop {
+                let length = stream.read(&mut buffer)?;
+                if length == 0 {
+                    return Err("the server has closed a connection".into());
+                }
+                if replies.take(&batch, &buffer[..length])? {
+                    break;
+                }
             }
         }
         let used = per_connection()?;

@@ -1,17 +1,22 @@
 //! A load generator for WebSocket servers on this machine: one thread, frames that are built and masked beforehand.
 //!
 //! ```text
-//! load echo --address A --pid P [--size 20] [--kind binary|text] [--connections 16] [--inflight 64]
+//! load echo --address A --pid P [--size 20] [--kind binary|text|json|deflate] [--connections 16] [--inflight 64]
 //!           [--warmup 0.2] [--seconds 1] [--sleep no|yes]
-//! load idle --address A --pid P [--connections 5000] [--size 16384] [--settle 0.5]
+//! load idle --address A --pid P [--connections 5000] [--size 16384] [--kind …] [--settle 0.5]
 //! ```
+//!
+//! `deflate` is the same JSON as `json`, compressed.
 //!
 //! `P` is the server's process. The results are printed as `name=value`, in one line.
 
+mod batch;
+mod deflate;
 mod echo;
 mod frame;
 mod handshake;
 mod idle;
+mod json;
 mod process;
 
 use std::collections::HashMap;
@@ -65,6 +70,7 @@ fn run() -> Result<String, Error> {
             let idle = Idle {
                 connections: options.or("connections", 5000)?,
                 size: options.or("size", 16 << 10)?,
+                kind: options.or("kind", Kind::Binary)?,
                 settle: options.seconds("settle", 0.5)?,
             };
             options.end()?;

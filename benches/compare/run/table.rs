@@ -1,38 +1,28 @@
-//! The table, in Markdown.
+//! A table, in Markdown.
 
 use std::fmt;
 
 use crate::machine::Machine;
-use crate::trial::{Results, Server};
+use crate::trial::Server;
 
 pub struct Table(Vec<String>);
 
 impl Table {
-    pub fn new(machine: &Machine, rounds: usize) -> Self {
-        Self(vec![
-            format!("{machine}; medians of {rounds} rounds.\n"),
-            "| server's CPU, ns per message | 20 B | 125 B text | 1 KiB text | 16 KiB | 20 B ping-pong \
-             | 20 B, million/s | 16 KiB, GiB/s | idle, KiB | idle after 16 KiB, KiB |"
-                .to_owned(),
-            format!("|---|{}", "---:|".repeat(9)),
-        ])
+    pub fn new(machine: &Machine, rounds: usize, columns: &[&str]) -> Self {
+        let mut table = Self(vec![format!("{machine}; medians of {rounds} rounds.\n")]);
+        table.row(columns);
+        table.0.push(format!("|---|{}", "---:|".repeat(columns.len() - 1)));
+        table
     }
 
-    /// `echoes` in the order of the columns.
-    pub fn row(&mut self, server: &Server, echoes: &[Results], idle: &Results) {
-        let mut row = format!("| {} |", label(server));
-        for echo in echoes {
-            row += &format!(" {:.0} |", echo.median("cpu_ns"));
-        }
-        let per_second = |column: usize| echoes[column].median("per_second");
-        row += &format!(" {:.2} | {:.2} |", per_second(0) / 1e6, per_second(3) / 65_536.0);
-        row += &format!(" {:.1} | {:.1} |", idle.median("kib_opened"), idle.median("kib_used"));
-        self.0.push(row);
+    pub fn row(&mut self, cells: &[impl AsRef<str>]) {
+        let cells: Vec<&str> = cells.iter().map(AsRef::as_ref).collect();
+        self.0.push(format!("| {} |", cells.join(" | ")));
     }
 }
 
 /// The name and the version, which the manifest pins if it is one of the compared.
-fn label(server: &Server) -> String {
+pub fn label(server: &Server) -> String {
     let pinned = include_str!("../Cargo.toml").lines().find_map(|line| {
         line.strip_prefix(server.version)?
             .split_once("\"=")?

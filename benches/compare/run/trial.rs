@@ -17,21 +17,27 @@ pub struct Server {
 /// The arguments of the load generator, but for the server.
 pub struct Scenario(pub &'static str);
 
-/// Starts the server, loads it, stops it, and returns what the load generator has printed.
+/// Starts the server with these arguments, loads it, stops it, and returns what the load generator has printed.
 pub fn run(
     server: &Server,
-    scenario: &Scenario,
+    arguments: &str,
+    scenario: &str,
     seconds: Option<f64>,
     machine: &Machine,
 ) -> Result<String, Box<dyn Error>> {
-    let started = machine.server(server.program).stdout(Stdio::piped()).spawn()?;
+    let arguments = arguments.split_whitespace();
+    let started = machine
+        .server(server.program)
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .spawn()?;
     let mut process = Running(started);
     let mut address = String::new();
     let output = process.0.stdout.take().ok_or("the server has no output")?;
     BufReader::new(output).read_line(&mut address)?;
 
     let mut load = machine.client(env!("CARGO_BIN_EXE_load"));
-    load.args(scenario.0.split(' '));
+    load.args(scenario.split(' '));
     load.args(["--address", address.trim(), "--pid", &process.0.id().to_string()]);
     if let Some(seconds) = seconds {
         load.args(["--seconds", &seconds.to_string()]);
@@ -39,7 +45,7 @@ pub fn run(
     }
     let output = load.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
-        return Err(format!("{}: {} has failed", server.name, scenario.0).into());
+        return Err(format!("{}: {scenario} has failed", server.name).into());
     }
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }

@@ -10,7 +10,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use upsock::ws::{self, UpgradeLayer, WebSocket};
+use upsock::ws::{self, Compression, UpgradeLayer, WebSocket};
 
 async fn echo(mut socket: WebSocket) {
     while let Some(Ok(message)) = StreamExt::next(&mut socket).await {
@@ -20,13 +20,26 @@ async fn echo(mut socket: WebSocket) {
     }
 }
 
-async fn route(_: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
-    Ok(ws::upgrade(echo).into_response())
+async fn route(_: Request<Incoming>, compression: Compression) -> Result<Response<Empty<Bytes>>, Infallible> {
+    let upgrade = ws::upgrade(echo).configure(|config| config.compression(compression));
+    Ok(upgrade.into_response())
+}
+
+fn compression() -> Compression {
+    let Some(deflate) = compare::deflate() else {
+        return Compression::off();
+    };
+    let compression = Compression::on().level(deflate.level);
+    match deflate.threshold {
+        Some(bytes) => compression.threshold(bytes),
+        None => compression,
+    }
 }
 
 fn main() -> io::Result<()> {
+    let compression = compression();
     compare::run(async |listener| {
-        let service = UpgradeLayer::new().layer(service_fn(route));
+        let service = UpgradeLayer::new().layer(service_fn(move |request| route(request, compression)));
         loop {
             let stream = TokioIo::new(compare::accept(&listener).await);
             tokio::spawn(

@@ -22,6 +22,30 @@ pub fn allow_many_files() -> io::Result<()> {
     rlimit::increase_nofile_limit(u64::MAX).map(drop)
 }
 
+/// How a server is to compress.
+#[derive(Clone, Copy)]
+pub struct Deflate {
+    pub level: u8,
+    /// Shorter messages are sent as they are; `None` for what the library would do.
+    pub threshold: Option<usize>,
+}
+
+/// From the server's command line: `--deflate LEVEL [--threshold BYTES]`. `None` if it is not to compress.
+///
+/// # Panics
+/// If it says anything else.
+pub fn deflate() -> Option<Deflate> {
+    let mut arguments = std::env::args().skip(1);
+    let mut option = |name: &str| {
+        let argument = arguments.next()?;
+        assert_eq!(argument, name, "what is that?");
+        arguments.next()?.parse::<usize>().ok()
+    };
+    let level = option("--deflate")?.try_into().expect("a level");
+    let threshold = option("--threshold");
+    Some(Deflate { level, threshold })
+}
+
 /// Runs a server in this thread.
 pub fn run<F>(serve: impl FnOnce(TcpListener) -> F) -> io::Result<()>
 where

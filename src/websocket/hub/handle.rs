@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tungstenite::Message;
 
 use super::relay::{RelayState, Side, Unrelayed};
-use super::room::{Sent, Since};
+use super::room::{Sent, Since, Terms};
 use super::shared::Shared;
 use super::{Events, HubBuilder, Member, Membership, Position};
 use crate::websocket::{Sender, SocketId};
@@ -22,11 +22,12 @@ pub struct Hub<T: Send + Sync + 'static = ()> {
     catch_up: Duration,
 }
 
-/// A hub, but for one socket: [`Hub::except`].
-#[derive(Debug)]
-pub struct Except<'a, T: Send + Sync + 'static = ()> {
+/// A hub that sends otherwise than to all alike: [`Hub::except`], [`Hub::uncompressed`].
+#[derive(Clone, Copy, Debug)]
+#[must_use = "it sends nothing by itself"]
+pub struct Broadcast<'a, T: Send + Sync + 'static = ()> {
     hub: &'a Hub<T>,
-    id: Option<SocketId>,
+    terms: Terms,
 }
 
 /// A member that has come back: [`Hub::join_since`].
@@ -169,8 +170,7 @@ impl<T: Send + Sync + 'static> Hub<T> {
     /// # Cancel safety
     /// Once polled, the message is sent, also if the future is dropped.
     pub async fn publish(&self, room: &str, message: impl Into<Message>) -> Result<usize, Unrelayed> {
-        let message = message.into();
-        self.publish_at(room, |_| message).await
+        self.all().publish(room, message).await
     }
 
     /// The same, of a message that says where it is: see [`broadcast_at`](Self::broadcast_at).
@@ -181,32 +181,42 @@ impl<T: Send + Sync + 'static> Hub<T> {
     /// # Cancel safety
     /// Once polled, the message is sent, also if the future is dropped.
     pub async fn publish_at(&self, room: &str, message: impl FnOnce(Position) -> Message) -> Result<usize, Unrelayed> {
-        let (receipt, acknowledged) = oneshot::channel();
-        let Sent { reached, relayed } = self.all().send(room, message, Some(receipt));
-        match relayed {
-            None => Ok(reached),
-            Some(false) => Err(Unrelayed::Refused),
-            Some(true) => match acknowledged.await {
-                Ok(()) => Ok(reached),
-                Err(_) => Err(Unrelayed::Unacknowledged),
-            },
-        }
+        self.all().publish_at(room, message).await
     }
 
-    /// All but one: to send to all others, `hub.except(sender.id()).broadcast(..)`.
-    pub fn except(&self, id: SocketId) -> Except<'_, T> {
-        Except {
-            hub: self,
-            id: Some(id),
-        }
+    /// Sends to all but one socket: `hub.except(sender.id()).broadcast(..)` is for all others.
+    pub fn except(&self, id: SocketId) -> Broadcast<'_, T> {
+        self.all().except(id)
     }
 
-    fn all(&self) -> Except<'_, T> {
-        Except { hub: self, id: None }
+    /// Sends without compression, whatever was agreed on with the members (feature `deflate`): for what must stay secret
+    /// beside what others can choose (BREACH).
+    pub fn uncompressed(&self) -> Broadcast<'_, T> {
+        self.all().uncompressed()
+    }
+
+    fn all(&self) -> Broadcast<'_, T> {
+        let terms = Terms {
+            except: None,
+            compressible: true,
+        };
+        Broadcast { hub: self, terms }
     }
 }
 
-impl<T: Send + Sync + 'static> Except<'_, T> {
+impl<T: Send + Sync + 'static> Broadcast<'_, T> {
+    /// [`Hub::except`].
+    pub fn except(mut self, id: SocketId) -> Self {
+        self.terms.except = Some(id);
+        self
+    }
+
+    /// [`Hub::uncompressed`].
+    pub fn uncompressed(mut self) -> Self {
+        self.terms.compressible = false;
+        self
+    }
+
     /// [`Hub::broadcast`].
     pub fn broadcast(&self, room: &str, message: impl Into<Message>) -> usize {
         let message = message.into();
@@ -218,6 +228,38 @@ impl<T: Send + Sync + 'static> Except<'_, T> {
         self.send(room, message, None).reached
     }
 
+    /// [`Hub::publish`].
+    ///
+    /// # Errors
+    /// If the relay has not acknowledged it: the members in this process have got the message nevertheless.
+    ///
+    /// # Cancel safety
+    /// Once polled, the message is sent, also if the future is dropped.
+    pub async fn publish(&self, room: &str, message: impl Into<Message>) -> Result<usize, Unrelayed> {
+        let message = message.into();
+        self.publish_at(room, |_| message).await
+    }
+
+    /// [`Hub::publish_at`].
+    ///
+    /// # Errors
+    /// Those of [`publish`](Self::publish).
+    ///
+    /// # Cancel safety
+    /// Once polled, the message is sent, also if the future is dropped.
+    pub async fn publish_at(&self, room: &str, message: impl FnOnce(Position) -> Message) -> Result<usize, Unrelayed> {
+        let (receipt, acknowledged) = oneshot::channel();
+        let Sent { reached, relayed } = self.send(room, message, Some(receipt));
+        match relayed {
+            None => Ok(reached),
+            Some(false) => Err(Unrelayed::Refused),
+            Some(true) => match acknowledged.await {
+                Ok(()) => Ok(reached),
+                Err(_) => Err(Unrelayed::Unacknowledged),
+            },
+        }
+    }
+
     fn send(
         &self,
         room: &str,
@@ -225,7 +267,7 @@ impl<T: Send + Sync + 'static> Except<'_, T> {
         receipt: Option<oneshot::Sender<()>>,
     ) -> Sent {
         let hub = &self.hub.shared;
-        hub.visit(room, |room, state| room.send(state, hub, message, self.id, receipt))
+        hub.visit(room, |room, state| room.send(state, hub, message, self.terms, receipt))
     }
 }
 

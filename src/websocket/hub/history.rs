@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Position;
-use crate::websocket::protocol::SharedFrame;
+use crate::websocket::link::rooms::Share;
 
 /// How much of what was sent each room keeps: [`HubBuilder::history`](super::HubBuilder::history).
 ///
@@ -93,8 +93,7 @@ pub(super) struct Log {
 #[derive(Debug)]
 pub(super) struct Kept {
     position: Position,
-    pub(super) frame: Arc<SharedFrame>,
-    pub(super) key: u64,
+    pub(super) share: Arc<Share>,
     at: Instant,
 }
 
@@ -166,21 +165,13 @@ impl Log {
     }
 
     /// Keeps a message that was [heard](Self::hear), within the bounds.
-    pub(super) fn keep(
-        &mut self,
-        position: Position,
-        frame: &Arc<SharedFrame>,
-        key: u64,
-        replayed: bool,
-        history: &History,
-    ) {
+    pub(super) fn keep(&mut self, position: Position, share: &Arc<Share>, replayed: bool, history: &History) {
         let kept = Kept {
             position,
-            frame: frame.clone(),
-            key,
+            share: share.clone(),
             at: Instant::now(),
         };
-        self.bytes += frame.encoded().len();
+        self.bytes += share.frame.encoded().len();
         if replayed {
             self.kept.insert(self.replay_at, kept);
             self.replay_at += 1;
@@ -207,8 +198,8 @@ impl Log {
             if within {
                 break;
             }
-            if let Some(Kept { position, frame, .. }) = self.kept.pop_front() {
-                self.bytes -= frame.encoded().len();
+            if let Some(Kept { position, share, .. }) = self.kept.pop_front() {
+                self.bytes -= share.frame.encoded().len();
                 self.replay_at = self.replay_at.saturating_sub(1);
                 self.skip(position);
             }

@@ -1,12 +1,11 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-
-use tokio::sync::Notify;
 
 use super::room::Room;
 use crate::websocket::SocketId;
 use crate::websocket::link::rooms::Leave;
+use crate::websocket::sync::Notify;
+use crate::websocket::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// A socket's place in a room, for as long as it is kept: dropping it leaves the room.
 ///

@@ -82,6 +82,8 @@ mod builder;
 mod events;
 mod handle;
 mod history;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod lag;
 mod member;
 mod position;
@@ -92,7 +94,7 @@ mod shared;
 
 pub use self::builder::HubBuilder;
 pub use self::events::{Event, Events};
-pub use self::handle::{Except, Hub, Rejoined};
+pub use self::handle::{Broadcast, Hub, Rejoined};
 pub use self::history::History;
 pub use self::lag::{Conflate, Lag};
 pub use self::member::{Member, Membership};

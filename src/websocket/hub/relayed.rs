@@ -8,7 +8,7 @@ impl<T: Send + Sync + 'static> Rooms for Shared<T> {
     fn relayed(&self, topic: &str, envelope: &Envelope, replayed: bool) {
         // A room that is not here has nobody to hear it.
         if let Some(room) = self.find(topic) {
-            room.relayed(self, envelope.position, &envelope.message, replayed);
+            room.relayed(self, envelope, replayed);
         }
     }
 

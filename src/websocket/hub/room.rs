@@ -1,20 +1,22 @@
 //! One room: its members, and the one order in which they get what is sent.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tungstenite::Message;
 
 use super::history::{Log, News};
 use super::member::{NOWHERE, Seat};
+use super::relay::Envelope;
 use super::shared::Shared;
 use super::{Event, Member, Position};
 use crate::websocket::SocketId;
 use crate::websocket::link::Link;
 use crate::websocket::link::rooms::{Leave, Share, Shared as Shares};
 use crate::websocket::protocol::SharedFrame;
+use crate::websocket::sync::{Mutex, MutexGuard, Notify};
 
 pub(super) struct Room<T: Send + Sync + 'static> {
     key: Arc<str>,
@@ -42,6 +44,13 @@ pub(super) struct State<T: Send + Sync + 'static> {
 struct Place<T: Send + Sync + 'static> {
     link: Arc<Link>,
     seat: Arc<Seat<T>>,
+}
+
+/// How a message is to be sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) except: Option<SocketId>,
+    pub(super) compressible: bool,
 }
 
 /// What has become of a message.
@@ -100,7 +109,7 @@ impl<T: Send + Sync + 'static> Room<T> {
     ) -> Arc<Seat<T>> {
         let seat = Seat::new(self.clone(), link.id(), data);
         if let Some(since) = since {
-            state.replay(self.id, hub, link, since);
+            state.replay(hub, link, since);
         }
         if link.is_closed() {
             if state.members.is_empty() {
@@ -160,27 +169,27 @@ impl<T: Send + Sync + 'static> Room<T> {
         mut state: MutexGuard<'_, State<T>>,
         hub: &Shared<T>,
         message: impl FnOnce(Position) -> Message,
-        except: Option<SocketId>,
+        Terms { except, compressible }: Terms,
         receipt: Option<oneshot::Sender<()>>,
     ) -> Sent {
         let position = state.log.next();
         let message = message(position);
-        let Some(frame) = SharedFrame::new(&message).map(Arc::new) else {
+        let Some(share) = self.share(hub, &message, compressible) else {
             return Sent::default();
         };
-        let key = hub.lag().key(&message);
         state.log.hear(position);
-        state.keep(hub, position, &frame, key, false);
+        state.keep(hub, position, &share, false);
         // Under the lock, so that it has the order of the room.
         let relayed = hub
             .relay()
-            .map(|relay| relay.publish(&self.key, position, &frame, receipt));
-        let reached = self.deliver(state, hub, &frame, key, except);
+            .map(|relay| relay.publish(&self.key, position, &share.frame, receipt));
+        let reached = deliver(state, hub, &share, except);
         Sent { reached, relayed }
     }
 
     /// Sends a message that has arisen in another process.
-    pub(super) fn relayed(&self, hub: &Shared<T>, position: Position, message: &Message, replayed: bool) {
+    pub(super) fn relayed(&self, hub: &Shared<T>, envelope: &Envelope, replayed: bool) {
+        let position = envelope.position;
         let mut state = self.lock();
         if state.gone || (replayed && state.ready) {
             return;
@@ -189,11 +198,10 @@ impl<T: Send + Sync + 'static> Room<T> {
         if news == News::Old {
             return;
         }
-        let Some(frame) = SharedFrame::new(message).map(Arc::new) else {
+        let Some(share) = self.share(hub, &envelope.message, envelope.compressible) else {
             return;
         };
-        let key = hub.lag().key(message);
-        state.keep(hub, position, &frame, key, replayed);
+        state.keep(hub, position, &share, replayed);
         if let News::Gap(missed) = news {
             hub.tell(|| Event::Gap {
                 room: Some(self.key.clone()),
@@ -201,48 +209,17 @@ impl<T: Send + Sync + 'static> Room<T> {
             });
         }
         if !replayed {
-            self.deliver(state, hub, &frame, key, None);
+            deliver(state, hub, &share, None);
         }
     }
 
-    fn deliver(
-        &self,
-        mut state: MutexGuard<'_, State<T>>,
-        hub: &Shared<T>,
-        frame: &Arc<SharedFrame>,
-        key: u64,
-        except: Option<SocketId>,
-    ) -> usize {
-        let overflow = hub.lag().overflow();
-        let mut reached = 0;
-        let mut laggards = Vec::new();
-        for Place { link, seat } in &state.members {
-            if except.is_some_and(|id| id == link.id()) {
-                continue;
-            }
-            let share = Share {
-                frame: frame.clone(),
-                room: self.id,
-                key,
-                replayed: false,
-            };
-            match link.share(share, overflow) {
-                Shares::Taken { lost } => {
-                    reached += 1;
-                    seat.lose(lost);
-                }
-                Shares::Refused { lost } => seat.lose(lost),
-                Shares::Full => laggards.push(link.clone()),
-                Shares::Closed => {}
-            }
-        }
-        state.active = Instant::now();
-        drop(state);
-        // Not under the lock: they leave the room at once.
-        for laggard in laggards {
-            laggard.disconnect("too slow");
-        }
-        reached
+    fn share(&self, hub: &Shared<T>, message: &Message, compressible: bool) -> Option<Arc<Share>> {
+        let share = Share {
+            frame: SharedFrame::new(message, compressible)?,
+            room: self.id,
+            key: hub.lag().key(message),
+        };
+        Some(Arc::new(share))
     }
 
     pub(super) fn members(&self) -> Vec<Member<T>> {
@@ -259,14 +236,46 @@ impl<T: Send + Sync + 'static> Room<T> {
     }
 }
 
+fn deliver<T: Send + Sync>(
+    mut state: MutexGuard<'_, State<T>>,
+    hub: &Shared<T>,
+    share: &Arc<Share>,
+    except: Option<SocketId>,
+) -> usize {
+    let overflow = hub.lag().overflow();
+    let mut reached = 0;
+    let mut laggards = Vec::new();
+    for Place { link, seat } in &state.members {
+        if except.is_some_and(|id| id == link.id()) {
+            continue;
+        }
+        match link.share(share, overflow) {
+            Shares::Taken { lost } => {
+                reached += 1;
+                seat.lose(lost);
+            }
+            Shares::Refused { lost } => seat.lose(lost),
+            Shares::Full => laggards.push(link.clone()),
+            Shares::Closed => {}
+        }
+    }
+    state.active = Instant::now();
+    drop(state);
+    // Not under the lock: they leave the room at once.
+    for laggard in laggards {
+        laggard.disconnect("too slow");
+    }
+    reached
+}
+
 impl<T: Send + Sync + 'static> State<T> {
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    fn keep(&mut self, hub: &Shared<T>, position: Position, frame: &Arc<SharedFrame>, key: u64, replayed: bool) {
+    fn keep(&mut self, hub: &Shared<T>, position: Position, share: &Arc<Share>, replayed: bool) {
         match hub.history() {
-            Some(history) => self.log.keep(position, frame, key, replayed, history),
+            Some(history) => self.log.keep(position, share, replayed, history),
             None => self.log.skip(position),
         }
     }
@@ -279,7 +288,7 @@ impl<T: Send + Sync + 'static> State<T> {
         self.log.is_empty() && self.active.elapsed() >= hub.fade()
     }
 
-    fn replay(&mut self, room: u64, hub: &Shared<T>, link: &Link, since: &mut Since<'_>) {
+    fn replay(&mut self, hub: &Shared<T>, link: &Link, since: &mut Since<'_>) {
         if let Some(history) = hub.history() {
             self.log.forget(history);
         }
@@ -287,12 +296,7 @@ impl<T: Send + Sync + 'static> State<T> {
         let mut offered = 0;
         let shares = missed.map(|kept| {
             offered += 1;
-            Share {
-                frame: kept.frame.clone(),
-                room,
-                key: kept.key,
-                replayed: true,
-            }
+            &kept.share
         });
         since.replayed = link.replay(shares);
         since.complete = complete && self.ready && since.replayed == offered;

@@ -3,7 +3,7 @@
 use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::broadcast;
@@ -11,6 +11,7 @@ use tokio::sync::broadcast;
 use super::relay::Side;
 use super::room::{Room, State};
 use super::{Event, Events, History, Lag, events};
+use crate::websocket::sync::{Mutex, MutexGuard, RwLock};
 
 /// How long a room is kept for nothing but the relay: its messages are counted, so that others notice losses.
 const FADE: Duration = Duration::from_secs(600);
@@ -209,6 +210,8 @@ impl<T: Send + Sync + 'static> Shared<T> {
             self.interest(room.key(), false);
             drop(state);
             self.remove(&room);
+            // Who waits for its past is to wait in the next one of its key.
+            room.ready.notify_waiters();
         } else {
             drop(state);
             let mut fading = self.fading.lock().unwrap_or_else(PoisonError::into_inner);

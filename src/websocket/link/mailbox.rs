@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
+#[cfg(feature = "hub")]
+use std::sync::Arc;
 use std::task::Waker;
 
 use tungstenite::Message;
@@ -16,19 +18,21 @@ pub(crate) type Item = Result<Message, Error>;
 const INBOX_MESSAGES: usize = 16;
 const INBOX_BYTES: usize = 16 * 1024;
 
+/// In this order: see [`Link`](super::Link).
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Mailbox {
+    /// Nothing can be sent any more.
+    pub(crate) closed: bool,
+    /// Nothing will come after what is in the inbox.
+    pub(crate) ended: bool,
+    /// The session waits for room in the inbox.
+    pub(crate) full: bool,
+    pub(crate) outbox: Outbox,
     pub(crate) session: Option<Waker>,
     pub(crate) reader: Option<Waker>,
     pub(crate) writer: Option<Waker>,
     pub(crate) inbox: Inbox,
-    pub(crate) outbox: Outbox,
-    /// The session waits for room in the inbox.
-    pub(crate) full: bool,
-    /// Nothing will come after what is in the inbox.
-    pub(crate) ended: bool,
-    /// Nothing can be sent any more.
-    pub(crate) closed: bool,
     /// What the session has taken from the outbox, or got otherwise, and not written.
     pub(crate) unsent: usize,
 }
@@ -65,16 +69,19 @@ impl Inbox {
     }
 }
 
-/// Something to be sent.
+/// Something to be sent. It is small, since a room leaves one with each of its members.
 #[derive(Debug)]
 pub(crate) enum Mail {
     Message {
-        message: Message,
+        message: Box<Message>,
         compressible: bool,
     },
     /// Of a room: other sockets get it too.
     #[cfg(feature = "hub")]
-    Shared(Share),
+    Shared(Arc<Share>),
+    /// The same, of the past.
+    #[cfg(feature = "hub")]
+    Replayed(Arc<Share>),
 }
 
 /// What is to be sent, and not yet in the session's hands. Control frames go ahead of data (RFC 6455 §5.4 allows them
@@ -96,7 +103,10 @@ impl Outbox {
     pub(crate) fn push(&mut self, message: Message, compressible: bool) {
         self.bytes += cost(&message);
         let control = message.is_ping() || message.is_pong();
-        let mail = Mail::Message { message, compressible };
+        let mail = Mail::Message {
+            message: Box::new(message),
+            compressible,
+        };
         if control {
             self.queue.insert(self.controls as usize, mail);
             self.controls += 1;
@@ -170,8 +180,8 @@ impl Outbox {
             self.place = NonZeroU32::new(place.get() - 1);
         }
         #[cfg(feature = "hub")]
-        if let Mail::Shared(share) = mail {
-            self.replayed -= u32::from(share.replayed);
+        if let Mail::Replayed(_) = mail {
+            self.replayed -= 1;
         }
     }
 
@@ -187,6 +197,8 @@ impl Mail {
             Self::Message { message, .. } => cost(message),
             #[cfg(feature = "hub")]
             Self::Shared(share) => share.cost(),
+            #[cfg(feature = "hub")]
+            Self::Replayed(_) => 0,
         }
     }
 
@@ -194,7 +206,7 @@ impl Mail {
         match self {
             Self::Message { message, .. } => message.len(),
             #[cfg(feature = "hub")]
-            Self::Shared(share) => share.frame.encoded().len(),
+            Self::Shared(share) | Self::Replayed(share) => share.frame.encoded().len(),
         }
     }
 }

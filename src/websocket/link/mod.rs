@@ -10,11 +10,9 @@ pub(super) mod rooms;
 mod senders;
 mod session;
 
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tungstenite::Message;
 
 use self::mailbox::Mailbox;
@@ -22,6 +20,8 @@ pub(super) use self::senders::Refused;
 use super::registry::Registry;
 use super::sender::SocketId;
 use super::stats::{Counter, Traffic};
+use super::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use super::sync::{Mutex, MutexGuard, Notify};
 use super::{Config, lending};
 
 /// `flags`: there is something to send.
@@ -39,17 +39,19 @@ const ABORTED: u8 = 32;
 /// `flags`: what is to be sent ends with a Close frame.
 const CLOSING: u8 = 64;
 
+/// What a room's message needs comes first, in two cache lines: with thousands of members these are what it costs.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Link {
+    /// Says what is in the mailbox, so that nobody locks it in vain.
+    flags: AtomicU8,
+    outbox_bytes: u32,
+    outbox_messages: u32,
+    mailbox: Mutex<Mailbox>,
     registry: Arc<Registry>,
     slot: u32,
     id: SocketId,
-    /// Says what is in the mailbox, so that nobody locks it in vain.
-    flags: AtomicU8,
-    mailbox: Mutex<Mailbox>,
     high_water_mark: u32,
-    outbox_bytes: u32,
-    outbox_messages: u32,
     /// Most sockets never have a sender that waits.
     waiting: OnceLock<Box<Waiting>>,
     /// In microseconds; 0 before it is known.

@@ -1,7 +1,7 @@
 //! Rooms: what they leave in the outbox, and how they hear of a socket's end.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Message, Utf8Bytes};
@@ -10,21 +10,21 @@ use super::mailbox::{Mail, Outbox};
 use super::{Link, OUTBOX};
 use crate::websocket::CloseCode;
 use crate::websocket::protocol::SharedFrame;
+use crate::websocket::sync::{Mutex, MutexGuard};
 
 /// What was replayed to a member comes beside the outbox's bounds, which are for those who lag: a member that has just
 /// arrived with much to catch up on does not. These bound it.
 const REPLAYED_MESSAGES: usize = 16 * 1024;
 const REPLAYED_BYTES: usize = 16 << 20;
 
-/// A frame of a room, on its way to one member.
-#[derive(Clone, Debug)]
+/// A frame of a room, for all of its members.
+#[derive(Debug)]
 pub(crate) struct Share {
-    pub(crate) frame: Arc<SharedFrame>,
+    pub(crate) frame: SharedFrame,
     /// Tells rooms apart.
     pub(crate) room: u64,
     /// A newer frame of the same key replaces it; 0 for none.
     pub(crate) key: u64,
-    pub(crate) replayed: bool,
 }
 
 /// What a frame that finds the outbox full does.
@@ -54,14 +54,14 @@ pub(crate) enum Shared {
 impl Link {
     /// Takes a frame to be sent.
     #[inline]
-    pub(crate) fn share(&self, share: Share, overflow: Overflow) -> Shared {
+    pub(crate) fn share(&self, share: &Arc<Share>, overflow: Overflow) -> Shared {
         let mut mailbox = self.lock();
         if mailbox.closed {
             return Shared::Closed;
         }
         let mut lost = 0;
         let outbox = &mut mailbox.outbox;
-        let is_older = |there: &Share| there.room == share.room && !there.replayed;
+        let is_older = |there: &Share| there.room == share.room;
         if share.key != 0 && outbox.remove(|there| is_older(there) && there.key == share.key) {
             lost += 1;
         }
@@ -73,13 +73,14 @@ impl Link {
                 Overflow::DropOldest => return Shared::Refused { lost: lost + 1 },
             }
         }
-        outbox.share(share);
+        outbox.queue.push_back(Mail::Shared(share.clone()));
+        outbox.bytes += share.cost();
         self.announce(mailbox, OUTBOX);
         Shared::Taken { lost }
     }
 
     /// Takes frames of the past to be sent; returns how many.
-    pub(crate) fn replay(&self, shares: impl Iterator<Item = Share>) -> usize {
+    pub(crate) fn replay<'a>(&self, shares: impl Iterator<Item = &'a Arc<Share>>) -> usize {
         let mut mailbox = self.lock();
         if mailbox.closed {
             return 0;
@@ -92,7 +93,8 @@ impl Link {
             if messages > REPLAYED_MESSAGES || bytes > REPLAYED_BYTES {
                 break;
             }
-            mailbox.outbox.share(share);
+            mailbox.outbox.queue.push_back(Mail::Replayed(share.clone()));
+            mailbox.outbox.replayed += 1;
             taken += 1;
         }
         if taken > 0 {
@@ -136,14 +138,7 @@ impl Link {
 }
 
 impl Outbox {
-    #[inline]
-    fn share(&mut self, share: Share) {
-        self.bytes += share.cost();
-        self.replayed += u32::from(share.replayed);
-        self.queue.push_back(Mail::Shared(share));
-    }
-
-    /// Removes the first frame that is such a one.
+    /// Removes the first frame that is such a one, and not replayed.
     fn remove(&mut self, is_it: impl Fn(&Share) -> bool) -> bool {
         let at = self
             .queue
@@ -162,14 +157,14 @@ impl Outbox {
             return (0, 0);
         }
         let shares = self.queue.iter().filter_map(|mail| match mail {
-            Mail::Shared(share) if share.replayed => Some(share.frame.encoded().len()),
+            Mail::Replayed(share) => Some(share.frame.encoded().len()),
             _ => None,
         });
         shares.fold((0, 0), |(messages, bytes), length| (messages + 1, bytes + length))
     }
 
     fn drop_shared(&mut self) {
-        self.queue.retain(|mail| !matches!(mail, Mail::Shared(_)));
+        self.queue.retain(|mail| matches!(mail, Mail::Message { .. }));
         self.bytes = self.queue.iter().map(Mail::cost).sum();
         self.replayed = 0;
     }
@@ -179,11 +174,7 @@ impl Share {
     /// What it counts while it waits.
     #[inline]
     pub(super) fn cost(&self) -> usize {
-        if self.replayed {
-            0
-        } else {
-            size_of::<Mail>() + self.frame.encoded().len()
-        }
+        size_of::<Mail>() + self.frame.encoded().len()
     }
 }
 
@@ -198,7 +189,7 @@ pub(crate) trait Leave: Send + Sync {
 pub(super) struct Memberships(Mutex<Vec<Arc<dyn Leave>>>);
 
 impl Memberships {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<dyn Leave>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<dyn Leave>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

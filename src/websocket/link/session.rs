@@ -1,7 +1,5 @@
 //! The session.
 
-use std::sync::MutexGuard;
-use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -10,6 +8,8 @@ use tungstenite::Message;
 use super::mailbox::{Item, Mail, Mailbox, Outbox};
 use super::{ABORTED, CLOSING, DROPPED, INBOX, Link, OUTBOX, RUNG, WRITER};
 use crate::websocket::protocol::Protocol;
+use crate::websocket::sync::MutexGuard;
+use crate::websocket::sync::atomic::Ordering;
 
 impl Link {
     pub(crate) fn is_dropped(&self) -> bool {
@@ -158,10 +158,10 @@ impl Link {
                 Mail::Message { message, compressible } => {
                     self.count_sent(&message);
                     // Checked when it was accepted.
-                    let _ = protocol.send(message, compressible);
+                    let _ = protocol.send(*message, compressible);
                 }
                 #[cfg(feature = "hub")]
-                Mail::Shared(share) => {
+                Mail::Shared(share) | Mail::Replayed(share) => {
                     self.counters.messages_sent.add(1);
                     protocol.send_shared(&share.frame);
                 }

@@ -238,9 +238,27 @@ impl Protocol {
     #[cfg(feature = "hub")]
     #[inline]
     pub(crate) fn send_shared(&mut self, frame: &SharedFrame) {
-        if !self.closing.sent {
-            self.encoder.encoded(frame.encoded());
+        if self.closing.sent {
+            return;
         }
+        #[cfg(feature = "deflate")]
+        if self.compressor.is_some() && frame.is_compressible() {
+            return self.compress_shared(frame);
+        }
+        self.encoder.encoded(frame.encoded());
+    }
+
+    #[cfg(all(feature = "deflate", feature = "hub"))]
+    #[inline(never)]
+    fn compress_shared(&mut self, frame: &SharedFrame) {
+        let Some(compressor) = &self.compressor else { return };
+        if compressor.takes_over() {
+            // The window at the peer's holds what this connection has compressed, and nothing else may refer to it.
+            return self.data(frame.opcode(), frame.payload(), true);
+        }
+        let profile = compressor.profile(frame.payload().len());
+        let compressed = profile.and_then(|profile| frame.compressed(profile));
+        self.encoder.encoded(compressed.unwrap_or(frame.encoded()));
     }
 
     /// Queues a Close frame, if none is queued yet.

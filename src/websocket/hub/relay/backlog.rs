@@ -1,12 +1,13 @@
 //! What waits for a relay: bounded, whether the relay is there or not.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use super::{Command, Publication, RelayState};
+use crate::websocket::sync::{Mutex, MutexGuard, Notify};
 
 #[derive(Debug)]
 pub(super) struct Backlog {

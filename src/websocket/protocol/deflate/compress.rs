@@ -11,7 +11,9 @@ use super::{Agreement, Profile, TAIL, pool};
 ///
 /// `None` if it would not be shorter.
 pub(crate) fn compress(profile: Profile, payload: &[u8]) -> Option<Bytes> {
-    pool::with_compressor(profile, |context| run(context, payload)).filter(|short| short.len() < payload.len())
+    // A full flush makes the context forget, as a reset does, but clears a quarter less.
+    pool::with_compressor(profile, |context| run(context, payload, DeflateFlush::FullFlush))
+        .filter(|short| short.len() < payload.len())
 }
 
 /// Our direction of one connection.
@@ -33,6 +35,18 @@ impl Compressor {
         }
     }
 
+    /// How a message for many is compressed, of this length; `None` if that is to be sent as it is.
+    #[cfg(feature = "hub")]
+    pub(crate) fn profile(&self, length: usize) -> Option<Profile> {
+        (length >= self.threshold).then_some(self.profile)
+    }
+
+    /// Whether a message may refer to those before it: then each connection has its own.
+    #[cfg(feature = "hub")]
+    pub(crate) fn takes_over(&self) -> bool {
+        self.takeover
+    }
+
     /// The compressed payload of the next message; `None` if that is to be sent as it is.
     pub(crate) fn message(&mut self, payload: &[u8]) -> Option<Bytes> {
         if payload.len() < self.threshold || payload.is_empty() {
@@ -43,7 +57,7 @@ impl Compressor {
         }
         // What this context has seen the peer's must see too, also if it has become longer.
         let context = self.context.get_or_insert_with(|| pool::kept_compressor(self.profile));
-        let compressed = run(context, payload);
+        let compressed = run(context, payload, DeflateFlush::SyncFlush);
         if compressed.is_none() {
             // A new one refers to nothing that the peer has not got.
             self.context = None;
@@ -53,13 +67,13 @@ impl Compressor {
 }
 
 /// `None` if zlib fails, which it has no reason to.
-fn run(context: &mut Deflate, payload: &[u8]) -> Option<Bytes> {
+fn run(context: &mut Deflate, payload: &[u8], flush: DeflateFlush) -> Option<Bytes> {
     pool::with_output(|output| {
         let mut earlier = Vec::new();
         let mut rest = payload;
         loop {
             let (taken, made) = (context.total_in(), context.total_out());
-            context.compress(rest, output, DeflateFlush::SyncFlush).ok()?;
+            context.compress(rest, output, flush).ok()?;
             let taken = (context.total_in() - taken) as usize;
             let made = (context.total_out() - made) as usize;
             rest = &rest[taken..];

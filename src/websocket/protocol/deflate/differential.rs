@@ -3,6 +3,8 @@
 
 use bytes::Bytes;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -191,6 +193,40 @@ fn run(inflate: &mut Decompress, past: u8, mut input: &[u8], out: &mut Vec<u8>) 
     }
 }
 
+/// What reads with the window that was agreed on, and no more behind it; the oracle's is always the largest.
+struct Narrow {
+    inflate: DecompressorOxide,
+    window: Vec<u8>,
+    end: usize,
+}
+
+impl Narrow {
+    fn new(agreement: &Agreement) -> Self {
+        Self {
+            inflate: DecompressorOxide::new(),
+            window: vec![0; 1 << agreement.profile.window_bits],
+            end: 0,
+        }
+    }
+
+    /// All that comes of `input`; `None` if something refers further back.
+    fn read(&mut self, mut input: &[u8]) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        loop {
+            let more = inflate_flags::TINFL_FLAG_HAS_MORE_INPUT;
+            let (status, taken, made) = decompress(&mut self.inflate, input, &mut self.window, self.end, more);
+            out.extend_from_slice(&self.window[self.end..self.end + made]);
+            self.end = (self.end + made) % self.window.len();
+            input = &input[taken..];
+            match status {
+                TINFLStatus::HasMoreOutput => {}
+                TINFLStatus::NeedsMoreInput if input.is_empty() => return Some(out),
+                _ => return None,
+            }
+        }
+    }
+}
+
 fn agreement() -> impl Strategy<Value = Agreement> {
     (1..=9u8, 9..=15u8, 0..600usize, any::<bool>(), any::<bool>()).prop_map(
         |(level, window_bits, threshold, server, client)| Agreement {
@@ -291,6 +327,7 @@ proptest! {
             }
         }
         let mut inflate = Decompress::new(false);
+        let mut narrow = Narrow::new(&agreement);
         let frames = frames(&wire);
         prop_assert_eq!(frames.len(), expected.len());
         for ((header, mut bytes), (text, payload, compressible)) in frames.into_iter().zip(expected) {
@@ -299,11 +336,13 @@ proptest! {
             if header.rsv1 {
                 if !agreement.server_context_takeover {
                     inflate.reset(false);
+                    narrow = Narrow::new(&agreement);
                     prop_assert!(bytes.len() < payload.len());
                 }
                 let mut data = Vec::new();
                 bytes = [&bytes[..], &TAIL].concat().into();
                 prop_assert_eq!(run(&mut inflate, 0, &bytes, &mut data), Some(false));
+                prop_assert!(narrow.read(&bytes) == Some(data.clone()), "refers too far back");
                 bytes = data.into();
             }
             prop_assert!(bytes == payload, "{} bytes for {}", bytes.len(), payload.len());

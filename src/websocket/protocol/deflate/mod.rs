@@ -15,6 +15,8 @@ mod pool;
 mod tests;
 
 pub(crate) use self::compress::Compressor;
+#[cfg(feature = "hub")]
+pub(crate) use self::compress::compress;
 pub(crate) use self::inflate::Inflater;
 
 /// An empty block, which a sender leaves out at the end of each message (RFC 7692 §7.2.1).

@@ -13,7 +13,10 @@ use super::Profile;
 const MOST: usize = 4;
 
 /// Most messages fit, and leave in an allocation of their own size.
-const OUTPUT: usize = 64 * 1024;
+///
+/// A longer one costs more, for each piece anew: what refers to the piece before is copied from zlib's window, which is
+/// slow. The system gives the memory only as far as a message has been that long.
+const OUTPUT: usize = 256 * 1024;
 
 /// The memory for the symbols of a block, as zlib counts it: 16 Ki of them.
 const POOLED_LEVEL: i32 = 8;
@@ -57,27 +60,23 @@ pub(super) fn give_back(context: Box<Inflate>) {
     });
 }
 
-/// Runs `f` with a compressor of this profile that has seen nothing.
-pub(super) fn with_compressor<R>(profile: Profile, f: impl FnOnce(&mut Deflate) -> R) -> R {
+/// Runs `f` with a compressor of this profile that has seen nothing, or has forgotten it.
+///
+/// `f` must make it forget again; if that fails, which is `None`, the compressor is not used any more.
+pub(super) fn with_compressor<R>(profile: Profile, f: impl FnOnce(&mut Deflate) -> Option<R>) -> Option<R> {
     let pooled = POOL.with_borrow_mut(|pool| {
         let index = pool.compressors.iter().rposition(|(there, _)| *there == profile)?;
         Some(pool.compressors.remove(index).1)
     });
-    let mut context = match pooled {
-        Some(mut context) => {
-            context.reset();
-            context
-        }
-        None => new(profile, POOLED_LEVEL),
-    };
-    let result = f(&mut context);
+    let mut context = pooled.unwrap_or_else(|| new(profile, POOLED_LEVEL));
+    let result = f(&mut context)?;
     POOL.with_borrow_mut(|pool| {
         if pool.compressors.len() == MOST {
             pool.compressors.remove(0);
         }
         pool.compressors.push((profile, context));
     });
-    result
+    Some(result)
 }
 
 /// A compressor for one connection.
@@ -98,7 +97,9 @@ fn new(profile: Profile, mem_level: i32) -> Box<Deflate> {
 /// Runs `f` with the thread's output buffer. It is initialized once, so that no message has to clear it.
 pub(super) fn with_output<R>(f: impl FnOnce(&mut [u8]) -> R) -> R {
     let mut output = POOL.with_borrow_mut(|pool| std::mem::take(&mut pool.output));
-    output.resize(OUTPUT, 0);
+    if output.is_empty() {
+        output = vec![0; OUTPUT];
+    }
     let result = f(&mut output);
     POOL.with_borrow_mut(|pool| pool.output = output);
     result

@@ -1,4 +1,5 @@
 use super::super::*;
+use super::compress::compress;
 use super::*;
 
 fn agreement() -> Agreement {
@@ -134,5 +135,25 @@ fn any_length_there_and_back() {
             inflate(&mut inflater, &[&payload]).unwrap() == zeros[..length],
             "{length}"
         );
+    }
+}
+
+/// Whatever the thread's compressor has done before.
+#[test]
+fn a_compressor_forgets() {
+    let first = b"{\"id\":1234567890,\"name\":\"someone\"},".repeat(300);
+    let second = [b"[", &first[..]].concat();
+    for level in 1..=9 {
+        let profile = Profile { level, window_bits: 15 };
+        let alone = compress(profile, &first).unwrap();
+        for payload in [&second[..], &second[..100], &[0; 100_000], &second] {
+            let compressed = compress(profile, payload).unwrap();
+            let mut inflater = Inflater::new(&agreement());
+            assert!(
+                inflate(&mut inflater, &[&compressed]).unwrap() == payload,
+                "level {level}"
+            );
+        }
+        assert!(compress(profile, &first).unwrap() == alone, "level {level}");
     }
 }
