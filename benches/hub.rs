@@ -1,6 +1,6 @@
 //! Rooms in memory: what a member costs when a message is published, and until it has left.
 //!
-//! `cargo bench --bench hub --features hub,deflate`
+//! `cargo bench --bench hub --features deflate`
 
 #![allow(missing_docs, reason = "criterion's macros make functions")]
 

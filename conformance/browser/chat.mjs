@@ -2,11 +2,12 @@
 //
 //   node chat.mjs PATH_OF_THE_CHAT_BINARY [--shots DIRECTORY]
 
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { Cable } from "./cable.mjs";
 import { assert, assertEqual, eventually, freePort, launchBrowser, run, startServer } from "./harness.mjs";
+import { PHONE, Person } from "./person.mjs";
+import { RawSocket } from "./raw_socket.mjs";
 import { SlowReader } from "./slow_reader.mjs";
 
 const { values: options, positionals: [binary] } = parseArgs({
@@ -16,131 +17,6 @@ const { values: options, positionals: [binary] } = parseArgs({
 if (!binary) {
   console.error("usage: node chat.mjs PATH_OF_THE_CHAT_BINARY [--shots DIRECTORY]");
   process.exit(2);
-}
-
-const DESKTOP = { viewport: { width: 1200, height: 780 }, colorScheme: "light" };
-const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true, colorScheme: "dark" };
-
-// One page in a browser profile of its own, with the words this test speaks about it.
-class Person {
-  constructor(page) {
-    this.page = page;
-    this.problems = [];
-    const problem = (text) => {
-      this.problems.push(text);
-      console.log(`        a page reports: ${text}`);
-    };
-    page.on("pageerror", (error) => problem(error.stack ?? String(error)));
-    page.on("console", (message) => {
-      if (/Content Security Policy/.test(message.text())) problem(message.text());
-    });
-  }
-
-  static async open(browser, url, settings = DESKTOP) {
-    const context = await browser.newContext({ locale: "en-GB", ...settings });
-    const person = new Person(await context.newPage());
-    person.response = await person.page.goto(url);
-    return person;
-  }
-
-  async shot(name) {
-    if (!options.shots) return;
-    mkdirSync(options.shots, { recursive: true });
-    // Messages slide in; wait until they have.
-    await this.page.evaluate(() => Promise.all(document.getAnimations().filter((a) => a.effect.getTiming().iterations === 1).map((a) => a.finished)));
-    await this.page.screenshot({ path: join(options.shots, `${name}.png`) });
-  }
-
-  async say(text) {
-    await this.page.fill("#message-input", text);
-    await this.page.press("#message-input", "Enter");
-  }
-
-  async chooseName(name) {
-    await this.page.fill("#name-input", name);
-    await this.page.click("#naming-ok");
-  }
-
-  // Every row of the conversation, pending ones included: { kind, author, text, time }.
-  rows() {
-    return this.page.$$eval("#log .message", (rows) => rows.map((row) => ({
-      kind: ["pending", "system", "own", "other"].find((kind) => row.classList.contains(kind)),
-      author: row.querySelector(".author")?.textContent ?? "",
-      text: row.querySelector(".text").textContent,
-      time: row.querySelector("time")?.textContent ?? "",
-    })));
-  }
-
-  async row(kind, text) {
-    return (await this.rows()).find((row) => row.kind === kind && row.text === text);
-  }
-
-  sees(kind, text) {
-    return eventually(`a row of kind ${kind} with the text ${JSON.stringify(text)}`, () => this.row(kind, text));
-  }
-
-  people() {
-    return this.page.$$eval("#people .name", (names) => names.map((name) => name.textContent));
-  }
-
-  // In any order: after a reconnect it is a matter of chance.
-  seesPeople(...names) {
-    const sorted = (names) => names.sort().join();
-    return eventually(`the list of people ${names}`, async () => sorted(await this.people()) === sorted(names));
-  }
-
-  state() {
-    return this.page.getAttribute("#status", "data-state");
-  }
-
-  isIn(state, milliseconds) {
-    return eventually(`the state ${state}`, async () => await this.state() === state, milliseconds);
-  }
-}
-
-// A WebSocket without our page's script around it, on a page of the same origin that has none.
-class RawSocket {
-  static async open(page, username) {
-    const raw = new RawSocket();
-    raw.handle = await page.evaluateHandle(async (username) => {
-      const socket = new WebSocket(`ws://${location.host}/ws/${encodeURIComponent(username)}`);
-      const raw = { socket, events: [], closed: null };
-      socket.onmessage = (event) => raw.events.push(JSON.parse(event.data));
-      socket.onclose = ({ code, reason, wasClean }) => { raw.closed = { code, reason, wasClean }; };
-      await new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = reject; });
-      return raw;
-    }, username);
-    await raw.next((event) => event.kind === "people");
-    return raw;
-  }
-
-  // Sends text, and returns the first event from then on that `wanted` likes.
-  async ask(text, wanted) {
-    const from = await this.handle.evaluate((raw, text) => {
-      raw.socket.send(text === null ? new Uint8Array([1, 2, 3]) : text);
-      return raw.events.length;
-    }, text);
-    return this.next(wanted, from);
-  }
-
-  next(wanted, from = 0) {
-    return eventually("an answer on the raw socket", async () => {
-      const events = await this.handle.evaluate((raw, from) => raw.events.slice(from), from);
-      return events.find(wanted);
-    });
-  }
-
-  closed() {
-    return eventually("the raw socket's end", () => this.handle.evaluate((raw) => raw.closed));
-  }
-
-  isOpen() {
-    return this.handle.evaluate((raw) => raw.socket.readyState === WebSocket.OPEN);
-  }
-
-  close() {
-    return this.handle.evaluate((raw) => raw.socket.close());
-  }
 }
 
 const isError = (event) => event.kind === "error";
@@ -168,7 +44,7 @@ await run(async (check) => {
   await check("who has no name is asked for one", async () => {
     grace = await Person.open(browser, server.url);
     await grace.page.waitForSelector("#naming[open]");
-    await grace.shot("desktop-light-welcome");
+    await grace.shot(options.shots, "desktop-light-welcome");
     assertEqual(await grace.state(), "idle", "the state without a name");
     await grace.chooseName("  ");
     await grace.chooseName("x".repeat(33));
@@ -217,16 +93,16 @@ await run(async (check) => {
       const box = await linus.page.locator(id).boundingBox();
       assert(box.height >= 44 && box.x >= 0 && box.x + box.width <= 390 && box.y + box.height <= 844, `${id} is at ${JSON.stringify(box)}`);
     }
-    await linus.shot("phone-dark");
+    await linus.shot(options.shots, "phone-dark");
     assert(!await linus.page.isVisible("#people"), "the list of people is open unasked");
     await linus.page.tap("#people-toggle");
     assert(await linus.page.isVisible("#people"), "the list of people did not open");
     assertEqual(await linus.people(), ["Ada", "Grace", "Linus"], "people");
-    await linus.shot("phone-dark-people");
+    await linus.shot(options.shots, "phone-dark-people");
     await linus.page.tap("#log");
     assert(!await linus.page.isVisible("#people"), "the list of people did not close");
     await ada.page.fill("#message-input", "So do I. Who makes the tea?");
-    await ada.shot("desktop-light");
+    await ada.shot(options.shots, "desktop-light");
     await ada.page.fill("#message-input", "");
   });
 
@@ -240,8 +116,8 @@ await run(async (check) => {
     // Long enough for some attempts to fail.
     await sleep(2_500);
     await eventually("a countdown", async () => /Reconnecting in \d s/.test(await ada.page.textContent("#status-text")));
-    await ada.shot("desktop-light-reconnecting");
-    await linus.shot("phone-dark-reconnecting");
+    await ada.shot(options.shots, "desktop-light-reconnecting");
+    await linus.shot(options.shots, "phone-dark-reconnecting");
     assertEqual([await ada.state(), await grace.state()], ["reconnecting", "reconnecting"], "the states");
   });
 
@@ -327,6 +203,85 @@ await run(async (check) => {
     await ada.sees("own", "Hello? Is it gone already?");
   });
 
+  // A page of the same origin without our script.
+  const { page: plain } = await Person.open(browser, `${server.url}icon.svg`);
+  let raw;
+  await check("who was away gets only what was missed, each once", async () => {
+    const cable = await Cable.to(port);
+    const barbara = await Person.open(browser, `http://127.0.0.1:${cable.port}/?name=Barbara`);
+    await barbara.sees("other", "still me");
+    const texts = async () => (await barbara.rows()).filter((row) => row.kind !== "system").map((row) => row.text);
+    const before = await texts();
+    const heard = barbara.hears("message");
+
+    await cable.cut();
+    await barbara.isIn("reconnecting");
+    await ada.sees("system", "Barbara left");
+    for (const text of ["one", "two", "three"]) await ada.say(text);
+    await barbara.say("four");
+    await ada.sees("own", "three");
+    await cable.mend();
+    await barbara.isIn("online");
+    await ada.sees("other", "four");
+    await barbara.sees("own", "four");
+    assertEqual(await texts(), [...before, "one", "two", "three", "four"], "the conversation");
+    assertEqual(heard.map(({ message }) => message), ["one", "two", "three", "four"], "what was sent again");
+    assertEqual(await barbara.page.$$eval(".gap, .unsafe", (all) => all.length), 0, "gaps and unsafe messages");
+
+    await cable.cut();
+    await barbara.isIn("reconnecting");
+    const flood = await RawSocket.open(plain, "Flood");
+    for (let i = 0; i < 120; i += 1) await flood.say(`flood ${i}`);
+    await flood.ask(ask("message", { message: "flood ends" }), (event) => event.message === "flood ends");
+    await flood.close();
+    await cable.mend();
+    await barbara.sees("other", "flood ends");
+    const rows = await barbara.page.$$eval("#messages > .gap, #messages > .message:not(.system)", (all) => all.map((row) => row.querySelector(".text")?.textContent ?? row.className));
+    assertEqual(rows, [...before, "one", "two", "three", "four", "gap", ...Array.from({ length: 99 }, (_, i) => `flood ${i + 21}`), "flood ends"], "the conversation with its gap");
+    await barbara.page.locator(".gap").scrollIntoViewIfNeeded();
+    await barbara.shot(options.shots, "desktop-light-gap");
+    assertEqual(barbara.problems, [], "problems");
+    await barbara.page.context().close();
+    await cable.cut();
+    await ada.seesPeople("Ada", "Grace H.", "Linus");
+  });
+
+  await check("each room is by itself", async () => {
+    const tea = await Person.open(browser, `${server.url}?name=Barbara&room=Tea%20%20Kitchen`, PHONE);
+    await tea.seesPeople("Barbara");
+    assertEqual(await tea.page.textContent("#room-name"), "tea kitchen", "the room's name");
+    await tea.say("Is there tea?");
+    await tea.sees("own", "Is there tea?");
+
+    // A link to a room, followed by somebody who is there already; then by the way that the page offers.
+    const edsger = await Person.open(browser, `${server.url}?name=Edsger`);
+    await ada.seesPeople("Ada", "Edsger", "Grace H.", "Linus");
+    await edsger.page.click("#room");
+    await edsger.page.fill("#room-input", " TEA kitchen ");
+    await edsger.shot(options.shots, "desktop-light-rooms");
+    await edsger.page.click("#rooms-ok");
+    await edsger.sees("other", "Is there tea?");
+    await tea.seesPeople("Barbara", "Edsger");
+    await ada.seesPeople("Ada", "Grace H.", "Linus");
+    await edsger.say("There is.");
+    await tea.sees("other", "There is.");
+    await tea.page.tap("#room");
+    await tea.shot(options.shots, "phone-dark-rooms");
+    await tea.page.tap("#rooms-cancel");
+    assert(!(await ada.rows()).some((row) => /tea|There is/.test(row.text)), "the lobby hears the tea kitchen");
+
+    await edsger.page.click("#room");
+    await edsger.page.click("#recent-rooms >> text=lobby");
+    await edsger.sees("other", "flood ends");
+    await ada.seesPeople("Ada", "Edsger", "Grace H.", "Linus");
+    const lost = await RawSocket.open(plain, "Lost", { room: "\u200b" });
+    await lost.next(isError);
+    await ada.sees("system", "Lost joined");
+    for (const { page } of [tea, edsger]) await page.context().close();
+    await lost.close();
+    await ada.seesPeople("Ada", "Grace H.", "Linus");
+  });
+
   await check("empty and too long messages are not sent", async () => {
     const rows = await grace.rows();
     for (const text of ["", "  \n ", "x".repeat(2001)]) {
@@ -351,8 +306,6 @@ await run(async (check) => {
     await grace.isIn("online");
   });
 
-  const { page: plain } = await Person.open(browser, `${server.url}icon.svg`);
-  let raw;
   await check("whatever a client sends wrongly is answered with an error, and the socket stays open", async () => {
     raw = await RawSocket.open(plain, "Raw");
     const wrong = {
@@ -415,9 +368,11 @@ await run(async (check) => {
     const slow = await SlowReader.connect(port, "Slow");
     const stuck = await SlowReader.connect(port, "Stuck");
     await ada.sees("system", "Stuck joined");
-    // 4 KB each: more than the kernel's buffers between the server and the slow one can take. The pages draw all of it,
+    // 4 KB each, until the kernel's buffers and the server's queue for the slow ones are full. The pages draw all of it,
     // so they get it in portions; else they would be slow ones too.
-    for (let portion = 0; portion < 16; portion += 1) {
+    let full = false;
+    for (let portion = 0; !full; portion += 1) {
+      assert(portion < 40, "the slow ones are still members");
       const last = `${portion} ends`;
       await raw.handle.evaluate(({ socket }, last) => {
         const say = (message) => socket.send(JSON.stringify({ action: "message", message }));
@@ -425,18 +380,18 @@ await run(async (check) => {
         say(last);
       }, last);
       for (const { page } of [ada, grace, linus]) {
-        await eventually(`the end of portion ${portion}`, () => page.$eval("#messages > :last-child .text", (text, last) => text.textContent === last, last));
+        // Not the last row of all: somebody may leave behind it.
+        await eventually(`the end of portion ${portion}`, () => page.$$eval("#messages .message:not(.system) .text", (texts, last) => texts.at(-1).textContent === last, last), 30_000);
       }
+      full = await ada.row("system", "Slow left") && await ada.row("system", "Stuck left");
     }
+    assertEqual(await slow.readUntilClose(), 1013, "the close code of the slow one");
     for (const person of [ada, grace, linus]) {
       assertEqual(await person.state(), "online", "the state of a page that reads");
       assertEqual(await person.page.$eval("#log", (log) => log.scrollTop), 0, "the distance from the end of the conversation");
     }
-    assertEqual(await slow.readUntilClose(), 1013, "the close code of the slow one");
-    await ada.sees("system", "Slow left");
     // The other one still does not read. It cannot be told, and is not waited for.
-    await eventually("the end of the stuck one", () => ada.row("system", "Stuck left"), 45_000);
-    stuck.socket.destroy();
+    await eventually("the end of the stuck one", () => stuck.isCutOff(), 45_000);
   });
 
   await check("the history is bounded", async () => {

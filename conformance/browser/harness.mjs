@@ -1,8 +1,8 @@
-// What both tests need: a server of ours, a Chromium, and checks that stop at the first failure.
+// What all tests need: a server of ours, a Chromium, and checks that stop at the first failure.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { chromium } from "playwright-core";
@@ -31,14 +31,8 @@ const running = new Set();
 process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
 
 // Starts an example and waits until it has printed its URL, which means that it listens.
-export async function startServer(binary, port) {
-  const child = spawn(binary, ["--listen", `127.0.0.1:${port}`], { stdio: ["ignore", "pipe", "inherit"] });
-  running.add(child);
-  const exit = new Promise((resolve) => {
-    child.on("error", (error) => resolve({ error }));
-    child.on("exit", (code, signal) => resolve({ code, signal }));
-  });
-  exit.then(() => running.delete(child));
+export async function startServer(binary, port, ...options) {
+  const { child, exit, stop } = start(binary, ["--listen", `127.0.0.1:${port}`, ...options]);
   const url = await Promise.race([
     new Promise((resolve) => {
       createInterface({ input: child.stdout }).on("line", (line) => {
@@ -49,8 +43,37 @@ export async function startServer(binary, port) {
     exit.then((end) => { throw new Error(`${binary} ended before it printed a URL: ${end.error ?? JSON.stringify(end)}`); }),
     sleep(10_000, null, { ref: false }).then(() => { throw new Error(`${binary} printed no URL within 10 s`); }),
   ]);
+  return { url, stop };
+}
+
+// Starts any other server, and waits until it listens on the port.
+export async function startProcess(command, port, args, environment = {}) {
+  const { exit, stop } = start(command, args, environment);
+  let ended;
+  exit.then((end) => { ended = end; });
+  await eventually(`${command} listens`, async () => {
+    assert(!ended, `${command} ended: ${ended?.error ?? JSON.stringify(ended)}`);
+    const socket = connect(port, "127.0.0.1");
+    const open = await new Promise((resolve) => socket.on("connect", () => resolve(true)).on("error", () => resolve(false)));
+    socket.destroy();
+    return open;
+  });
+  return { stop };
+}
+
+function start(command, args, environment = {}) {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...environment } });
+  running.add(child);
+  const exit = new Promise((resolve) => {
+    child.on("error", (error) => resolve({ error }));
+    child.on("exit", (code, signal) => resolve({ code, signal }));
+  });
+  exit.then(() => running.delete(child));
+  // What nobody reads must not hold it up.
+  child.stdout.resume();
   return {
-    url,
+    child,
+    exit,
     // Sends the signal and returns how the process ended: { code, signal }.
     async stop(signal, milliseconds = 5_000) {
       child.kill(signal);
@@ -86,7 +109,7 @@ export async function run(test) {
   let current = "preparation";
   const check = async (name, body) => {
     current = name;
-    const limit = sleep(60_000, null, { ref: false }).then(() => { throw new Error("no end within 60 s"); });
+    const limit = sleep(120_000, null, { ref: false }).then(() => { throw new Error("no end within 120 s"); });
     await Promise.race([body(), limit]);
     passed += 1;
     console.log(`ok      ${name}`);

@@ -21,6 +21,12 @@ export class SlowReader {
     return slow;
   }
 
+  // Whether the server has given the connection up. Who does not read only learns it by writing: here, an empty pong.
+  isCutOff() {
+    if (!this.socket.destroyed) this.socket.write(Buffer.from([0x8a, 0x80, 0, 0, 0, 0]));
+    return this.socket.destroyed;
+  }
+
   // Reads what has gathered, up to a Close, and returns its code; null if the connection ends without one.
   readUntilClose() {
     return new Promise((resolve) => {

@@ -1,4 +1,4 @@
-//! What may be a name. A `Name` exists only if it may, so nobody has to check it again.
+//! What may be a name, of a person or a room. One exists only if it may, so nobody has to check it again.
 
 use std::fmt;
 
@@ -11,18 +11,40 @@ const MAX_CHARS: usize = 32;
 #[derive(Clone)]
 pub(crate) struct Name(String);
 
+/// The name of a room, which is its key in the hubs: a name in small letters.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct RoomName(String);
+
+fn parse(raw: &str) -> Result<String, &'static str> {
+    let visible: String = raw.chars().filter(|c| c.is_whitespace() || !is_invisible(*c)).collect();
+    let name = visible.split_whitespace().collect::<Vec<_>>().join(" ");
+    match name.as_str() {
+        "" => Err("A name needs at least one visible character."),
+        // Browsers fold `/ws/..` into `/`: whoever had this name could not come back.
+        "." | ".." => Err("A name needs more than dots."),
+        _ if name.chars().count() > MAX_CHARS => Err("A name has at most 32 characters."),
+        _ if name.to_lowercase() == SYSTEM => Err("That name is reserved."),
+        _ => Ok(name),
+    }
+}
+
+impl RoomName {
+    /// Who asks for no room, or for one that cannot be, comes to the lobby; with the reason in the latter case.
+    pub(crate) fn parse_or_lobby(raw: Option<&str>) -> (Self, Option<&'static str>) {
+        match parse(raw.unwrap_or("lobby")) {
+            Ok(name) => (Self(name.to_lowercase()), None),
+            Err(why) => (Self("lobby".to_owned()), Some(why)),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Name {
     pub(crate) fn parse(raw: &str) -> Result<Self, &'static str> {
-        let visible: String = raw.chars().filter(|c| c.is_whitespace() || !is_invisible(*c)).collect();
-        let name = visible.split_whitespace().collect::<Vec<_>>().join(" ");
-        match name.as_str() {
-            "" => Err("A name needs at least one visible character."),
-            // Browsers fold `/ws/..` into `/`: whoever had this name could not come back.
-            "." | ".." => Err("A name needs more than dots."),
-            _ if name.chars().count() > MAX_CHARS => Err("A name has at most 32 characters."),
-            _ if name.to_lowercase() == SYSTEM => Err("That name is reserved."),
-            _ => Ok(Self(name)),
-        }
+        parse(raw).map(Self)
     }
 
     /// For those who come with a name that cannot be.

@@ -1,82 +1,125 @@
 //! One person's socket, from joining to leaving.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
-use upsock::ws::{self, CloseCode, Message, Utf8Bytes, WebSocket};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
+use serde::Deserialize;
+use upsock::ws::hub::Position;
+use upsock::ws::{self, CloseCode, Message, Sender, WebSocket};
 
-use crate::room::{Member, Room};
-use crate::wire::{Event, Post, Request};
+use crate::chat::{Chat, Said};
+use crate::name::RoomName;
+use crate::people::Place;
+use crate::wire::{Event, Post, Request, Words};
 
 /// A reference only comes back to its sender's page, but it is kept with the message.
 const MAX_REFERENCE: usize = 64;
 
-/// Why a visit ends.
-enum End {
-    /// They have closed, or vanished: for a chat that is the same.
-    Theirs,
-    Ours(CloseCode, &'static str),
+/// As many as a room remembers.
+const MAX_POSITIONS: usize = 64;
+
+/// How many messages of one person may be on their way to the relay, which may be away for long.
+const MAX_SAYING: usize = 64;
+
+/// What somebody comes for: the query of the URL.
+#[derive(Deserialize)]
+pub(crate) struct Wish {
+    room: Option<String>,
+    /// The last position of each epoch that the page has seen, with commas between.
+    #[serde(default)]
+    seen: String,
 }
 
-const FULL: End = End::Ours(CloseCode::Again, "the room is full");
-/// What they have missed is gone from the queue. The page comes back, and gets the history.
-const TOO_SLOW: End = End::Ours(CloseCode::Again, "too slow for this room");
-
-impl From<ws::Error> for End {
-    fn from(_: ws::Error) -> Self {
-        Self::Theirs
+impl Wish {
+    fn positions(&self) -> Vec<Position> {
+        let positions = self.seen.split(',').filter_map(|position| position.parse().ok());
+        positions.take(MAX_POSITIONS).collect()
     }
 }
 
-pub(crate) async fn visit(mut socket: WebSocket, room: Arc<Room>, username: String) -> Result<(), ws::Error> {
-    match stay(&mut socket, &room, &username).await {
-        Err(End::Ours(code, reason)) => Err(ws::Error::close(code, reason)),
-        Err(End::Theirs) => Ok(()),
+pub(crate) async fn visit(socket: WebSocket, chat: Arc<Chat>, username: String, wish: Wish) -> Result<(), ws::Error> {
+    let sender = socket.sender();
+    tokio::select! {
+        // First what has arrived before the end.
+        biased;
+        result = stay(socket, &sender, &chat, &username, &wish) => result,
+        // Too slow, or the server is to stop. They have left, whatever `stay` is waiting for.
+        () = sender.closed() => Ok(()),
     }
 }
 
-async fn stay(socket: &mut WebSocket, room: &Arc<Room>, username: &str) -> Result<Infallible, End> {
-    let (mut member, greeting) = room.join(username).ok_or(FULL)?;
-    for text in greeting {
-        tell(socket, text).await?;
+async fn stay(
+    mut socket: WebSocket,
+    sender: &Sender,
+    chat: &Chat,
+    username: &str,
+    wish: &Wish,
+) -> Result<(), ws::Error> {
+    let (room, wrong_room) = RoomName::parse_or_lobby(wish.room.as_deref());
+    let Some((mut place, notice)) = chat.people.join(&room, sender, username) else {
+        return Err(ws::Error::close(CloseCode::Again, "the room is full"));
+    };
+    let name = place.person.name();
+    let welcome = Event::Welcome {
+        id: &place.person.id,
+        username: name.as_str(),
+        room: room.as_str(),
+        node: chat.people.node(),
+    };
+    socket.send(welcome.encode()).await?;
+
+    // What was missed, and then what is said from now on. A sender's messages and a room's keep their order.
+    let there = chat.talk.join_since(room.as_str(), sender, &wish.positions()).await;
+    let caught_up = Event::CaughtUp {
+        complete: there.complete,
+        positions: there.positions.iter().map(ToString::to_string).collect(),
+    };
+    sender.send(caught_up.encode()).await?;
+    let wrong_room = wrong_room.map(|why| refusal(why, None, None));
+    for notice in notice.into_iter().chain(wrong_room) {
+        sender.send(notice).await?;
     }
+    place.enter();
+
+    let mut saying = FuturesOrdered::new();
     loop {
-        tokio::select! {
-            event = member.next() => tell(socket, event.ok_or(TOO_SLOW)?).await?,
-            message = socket.recv() => {
-                if let Err(refusal) = hear(&member, &message.ok_or(End::Theirs)??) {
-                    tell(socket, refusal).await?;
+        let answer = tokio::select! {
+            // What was said before, before what is said next.
+            biased;
+            Some(said) = saying.next() => said?,
+            message = socket.recv(), if saying.len() < MAX_SAYING => match message {
+                None => return Ok(()),
+                Some(message) => match hear(&place, &message?) {
+                    Ok(Some(words)) => {
+                        saying.push_back(say(chat, &place, words));
+                        None
+                    }
+                    Ok(None) => None,
+                    Err(refusal) => Some(refusal),
                 }
-            }
+            },
+        };
+        if let Some(answer) = answer {
+            sender.send(answer).await?;
         }
     }
 }
 
-/// Somebody who does not read is waited for until the socket's write deadline. Nobody else waits for it.
-async fn tell(socket: &mut WebSocket, text: Utf8Bytes) -> Result<(), End> {
-    Ok(socket.send(Message::Text(text)).await?)
-}
-
-/// Does what a message asks for, or says why not. Whoever errs stays connected.
-fn hear(member: &Member, message: &Message) -> Result<(), Utf8Bytes> {
+/// Does what a message asks for, or says why not: whoever errs stays connected. What is to be said is returned.
+fn hear(place: &Place, message: &Message) -> Result<Option<Words>, Message> {
     let text = match message {
         Message::Text(text) => text,
         Message::Binary(_) => return Err(refusal("Only text messages, please.", None, None)),
         // Pings are answered and Close is noticed without us.
-        _ => return Ok(()),
+        _ => return Ok(None),
     };
     match serde_json::from_str(text) {
-        Ok(Request::Message { message, reference }) => {
-            let reference = reference
-                .as_deref()
-                .filter(|reference| reference.len() <= MAX_REFERENCE);
-            member
-                .say(&message, reference)
-                .map_err(|why| refusal(&why, Some("message"), reference))
-        }
-        Ok(Request::SetUsername { username }) => member
-            .rename(&username)
-            .map_err(|why| refusal(&why, Some("setUsername"), None)),
+        Ok(Request::Message(words)) => Ok(Some(words)),
+        Ok(Request::SetUsername { username }) => match place.rename(&username) {
+            Ok(()) => Ok(None),
+            Err(why) => Err(refusal(&why, Some("setUsername"), None)),
+        },
         Ok(Request::Unknown) => Err(refusal(
             "Unknown action: there are “message” and “setUsername”.",
             None,
@@ -86,7 +129,19 @@ fn hear(member: &Member, message: &Message) -> Result<(), Utf8Bytes> {
     }
 }
 
-fn refusal(why: &str, action: Option<&str>, reference: Option<&str>) -> Utf8Bytes {
+/// Says it; returns the answer to its author.
+async fn say(chat: &Chat, place: &Place, mut words: Words) -> Result<Option<Message>, ws::Error> {
+    words.reference = words.reference.filter(|reference| reference.len() <= MAX_REFERENCE);
+    let reference = words.reference.as_deref();
+    match chat.say(place, &words).await {
+        Said::Safely => Ok(reference.map(|reference| Event::Sent { reference }.encode())),
+        Said::Wrongly(why) => Ok(Some(refusal(&why, Some("message"), reference))),
+        // The page keeps what was not acknowledged, and comes back with it.
+        Said::InVain => Err(ws::Error::close(CloseCode::Again, "cut off from the other nodes")),
+    }
+}
+
+fn refusal(why: &str, action: Option<&str>, reference: Option<&str>) -> Message {
     let post = Post {
         action,
         reference,

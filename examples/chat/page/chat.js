@@ -2,15 +2,21 @@
 
 import { Connection } from "./connection.js";
 import { Log, paintAvatar } from "./log.js";
+import { People } from "./people.js";
+import { room, showRoom } from "./rooms.js";
+import { Seen } from "./seen.js";
 
 // The server has the last word on these. Checked here too, to say so before sending.
 const MAX_NAME = 32;
 const MAX_MESSAGE = 2_000;
+const TITLE = `${room} · upsock chat`;
 // A message unanswered for so long was sent into a dead connection.
 const ANSWER_TIMEOUT = 10_000;
 
 const $ = (id) => document.getElementById(id);
 const log = new Log();
+const people = new People();
+const seen = new Seen();
 
 // Storage may be switched off. Then a name lasts as long as its page.
 const recall = (storage, key) => { try { return window[storage].getItem(`upsock-chat.${key}`); } catch { return null; } };
@@ -23,14 +29,25 @@ let wanted = "";
 let reclaim = false;
 // True when the server has told us all that was said before.
 let ready = false;
+// We were here before, and have only missed something.
+let returning = false;
 // After a reload our earlier messages are still ours.
 const myIds = new Set(JSON.parse(recall("sessionStorage", "ids") ?? "[]"));
-// Sent, or yet to be sent, but not heard back: reference → text.
-const outbox = new Map(JSON.parse(recall("sessionStorage", "outbox") ?? "[]"));
+// Sent, or yet to be sent, but not yet safe: id → text. Another node will show it once, though it be sent there again.
+const outbox = new Map(JSON.parse(recall("sessionStorage", `outbox.${room}`) ?? "[]"));
+// Of these, the ones that we have heard back: the connection works.
+const heard = new Set();
 let unread = 0;
 
 const connection = new Connection({
-  url: () => `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws/${encodeURIComponent(wanted)}`,
+  url: () => {
+    const url = new URL(`/ws/${encodeURIComponent(wanted)}`, location);
+    url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    url.searchParams.set("room", room);
+    returning = !seen.isEmpty;
+    if (returning) url.searchParams.set("seen", seen);
+    return url;
+  },
   onMessage: (event) => handlers[event.kind]?.(event),
   onState: showState,
 });
@@ -41,34 +58,54 @@ const handlers = {
     myIds.add(me.id);
     remember("sessionStorage", "ids", JSON.stringify([...myIds].slice(-50)));
     reclaim = me.username !== wanted;
-    log.replaying = true;
+    people.settle(event.node, me.id);
+    $("node").textContent = event.node.name;
+    const recent = JSON.parse(recall("localStorage", "rooms") ?? "[]");
+    remember("localStorage", "rooms", JSON.stringify(showRoom(event.room, recent)));
+    log.replay();
+    heard.clear();
     showMe();
   },
 
-  people({ people }) {
-    const mine = people.find((person) => person.id === me.id);
-    if (mine && mine.username !== me.username) {
+  caughtUp({ complete, positions }) {
+    log.caughtUp(returning && !complete);
+    seen.adopt(positions);
+    ready = true;
+    // What was not acknowledged may have been lost with the node that we came from.
+    for (const [id, message] of outbox) transmit(id, message);
+  },
+
+  people(event) {
+    people.update(event.node, event.people);
+    const mine = event.people.find((person) => person.id === me.id);
+    if (!mine) return;
+    if (mine.username !== me.username) {
       me.username = mine.username;
       adoptName(mine.username);
       showMe();
     }
-    showPeople(people);
-    if (!ready) {
-      ready = true;
-      log.replaying = false;
-      // The history is complete: what is still here did not arrive before the connection broke.
-      for (const [reference, message] of outbox) transmit(reference, message);
-    }
-    if (reclaim && !people.some((person) => person.username.toLowerCase() === wanted.toLowerCase())) {
+    if (reclaim && !event.people.some((person) => person.username.toLowerCase() === wanted.toLowerCase())) {
       reclaim = false;
       connection.send({ action: "setUsername", username: wanted });
     }
   },
 
   message(event) {
+    seen.note(event.position);
     const own = myIds.has(event.from);
-    if (own && outbox.has(event.ref)) settle(event.ref);
+    const mine = own && outbox.has(event.id);
+    if (mine) {
+      heard.add(event.id);
+      log.removePending(event.id);
+    }
     if (log.add(event, own) && ready && !own) countUnread();
+    // Heard only here, until it is acknowledged. What is in a history already is safe.
+    if (mine && ready) log.setUnsafe(event.id, true);
+    else if (mine) settle(event.id);
+  },
+
+  sent({ ref }) {
+    settle(ref);
   },
 
   system(event) {
@@ -93,31 +130,36 @@ const handlers = {
 // --- sending ---
 
 function say(message) {
-  const reference = randomReference();
-  outbox.set(reference, message);
+  const id = randomId();
+  outbox.set(id, message);
   saveOutbox();
-  log.addPending(reference, me.username, message);
-  if (ready) transmit(reference, message);
+  log.addPending(id, me.username, message);
+  if (ready) transmit(id, message);
 }
 
-function transmit(reference, message) {
-  connection.send({ action: "message", message, ref: reference });
-  setTimeout(() => ready && outbox.has(reference) && connection.reconnect(), ANSWER_TIMEOUT);
+function transmit(id, message) {
+  connection.send({ action: "message", message, id, ref: id });
+  setTimeout(() => ready && outbox.has(id) && !heard.has(id) && connection.reconnect(), ANSWER_TIMEOUT);
 }
 
-function settle(reference) {
-  outbox.delete(reference);
+function settle(id) {
+  outbox.delete(id);
   saveOutbox();
-  log.removePending(reference);
+  log.removePending(id);
+  log.setUnsafe(id, false);
 }
 
 function saveOutbox() {
-  remember("sessionStorage", "outbox", JSON.stringify([...outbox]));
+  remember("sessionStorage", `outbox.${room}`, JSON.stringify([...outbox]));
 }
 
-// Not crypto.randomUUID(): that one is missing on plain http:// outside of localhost.
-function randomReference() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+// A UUID (RFC 9562 §5.4). Not crypto.randomUUID(): that one is missing on plain http:// outside of localhost.
+function randomId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
 // --- the composer ---
@@ -135,7 +177,7 @@ function composed() {
   input.setAttribute("aria-invalid", String(tooLong));
   input.style.height = "auto";
   input.style.height = `${input.scrollHeight}px`;
-  remember("sessionStorage", "draft", input.value);
+  remember("sessionStorage", `draft.${room}`, input.value);
 }
 
 input.addEventListener("input", composed);
@@ -235,31 +277,13 @@ function showState(state, seconds) {
   $("status").dataset.state = state;
   $("status-text").textContent = text;
   $("retry").hidden = state !== "reconnecting";
+  $("node").hidden = state !== "online";
 }
 
 function showMe() {
   $("me").hidden = false;
   $("me-name").textContent = me.username;
   paintAvatar($("me-avatar"), me.username);
-}
-
-function showPeople(people) {
-  $("people-count").textContent = $("people-toggle-count").textContent = people.length;
-  $("people").replaceChildren(...people.map(({ id, username }) => {
-    const row = document.createElement("li");
-    const avatar = document.createElement("span");
-    avatar.className = "avatar";
-    avatar.setAttribute("aria-hidden", "true");
-    const name = document.createElement("span");
-    name.className = "name";
-    name.textContent = username;
-    row.append(paintAvatar(avatar, username), name);
-    if (id === me.id) {
-      row.className = "self";
-      row.append(Object.assign(document.createElement("span"), { className: "you", textContent: "you" }));
-    }
-    return row;
-  }));
 }
 
 let noticeTimer = 0;
@@ -271,7 +295,7 @@ function showNotice(text) {
 }
 
 function countUnread() {
-  if (document.hidden) document.title = `(${++unread}) upsock chat`;
+  if (document.hidden) document.title = `(${++unread}) ${TITLE}`;
 }
 
 function togglePeople(open) {
@@ -288,7 +312,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   unread = 0;
-  document.title = "upsock chat";
+  document.title = TITLE;
 });
 
 $("retry").addEventListener("click", () => connection.connect());
@@ -297,9 +321,11 @@ window.addEventListener("online", () => { if (wanted && !ready) connection.conne
 
 // --- start ---
 
+document.title = TITLE;
+$("room-name").textContent = room;
 adoptName(initialName());
-input.value = recall("sessionStorage", "draft") ?? "";
+input.value = recall("sessionStorage", `draft.${room}`) ?? "";
 composed();
-for (const [reference, message] of outbox) log.addPending(reference, wanted, message);
+for (const [id, message] of outbox) log.addPending(id, wanted, message);
 if (wanted === "") askName();
 else connection.connect();

@@ -3,6 +3,8 @@
 const FIRST_DELAY = 400;
 const MAX_DELAY = 5_000;
 const OPEN_TIMEOUT = 10_000;
+// The server says goodbye: another one waits behind the same address, or soon will.
+const GOING_AWAY = 1001;
 
 export class Connection {
   #url;
@@ -34,7 +36,7 @@ export class Connection {
       if (!this.#online) this.#setState("online");
       this.#onMessage(JSON.parse(event.data));
     };
-    socket.onclose = () => this.#retryLater();
+    socket.onclose = ({ code }) => this.#retryLater(code === GOING_AWAY ? 0.5 : 1);
     this.#timer = setTimeout(() => this.#retryLater(), OPEN_TIMEOUT);
   }
 
@@ -50,9 +52,9 @@ export class Connection {
     return this.#online;
   }
 
-  #retryLater() {
+  #retryLater(patience = 1) {
     this.#abandon();
-    const longest = Math.min(MAX_DELAY, FIRST_DELAY * 2 ** this.#failures);
+    const longest = patience * Math.min(MAX_DELAY, FIRST_DELAY * 2 ** this.#failures);
     this.#failures += 1;
     // Jitter: when a server restarts, its pages must not all come back in the same instant.
     this.#wait(longest * (0.5 + Math.random() / 2));

@@ -17,6 +17,8 @@ export class Log {
   #seen = new Set();
   #last = null;
   #atEnd = true;
+  // The last row before those that are replayed.
+  #mark = null;
 
   constructor() {
     this.#scroller.addEventListener("scroll", () => {
@@ -28,8 +30,15 @@ export class Log {
   }
 
   // While the history comes in, a screen reader need not read it all out.
-  set replaying(replaying) {
-    this.#messages.parentElement.setAttribute("aria-busy", String(replaying));
+  replay() {
+    this.#mark = this.#messages.lastElementChild;
+    this.#messages.parentElement.setAttribute("aria-busy", "true");
+  }
+
+  // With a gap, there was more between what stood here before and what was replayed.
+  caughtUp(gap) {
+    this.#messages.parentElement.setAttribute("aria-busy", "false");
+    if (gap) this.#mark?.after(element("li", "gap", "Some messages may be missing here"));
   }
 
   // Shows a post once, however often it arrives. Says whether it is new.
@@ -54,10 +63,10 @@ export class Log {
     return true;
   }
 
-  addPending(reference, username, message) {
+  addPending(id, username, message) {
     const row = bubble({ username, message }, true, true);
     row.classList.add("pending");
-    row.dataset.ref = reference;
+    row.dataset.id = id;
     addTime(row, element("span", "time", "sending"));
     this.#pending.append(row);
     this.#empty.hidden = true;
@@ -65,8 +74,13 @@ export class Log {
   }
 
   // It was heard (and has come back as a post), or refused.
-  removePending(reference) {
-    this.#pending.querySelector(`[data-ref="${CSS.escape(reference)}"]`)?.remove();
+  removePending(id) {
+    this.#pending.querySelector(`[data-id="${CSS.escape(id)}"]`)?.remove();
+  }
+
+  // People on our node have it; others may not.
+  setUnsafe(id, unsafe) {
+    this.#messages.querySelector(`[data-id="${CSS.escape(id)}"]`)?.classList.toggle("unsafe", unsafe);
   }
 
   #scrollToEnd() {

@@ -1,4 +1,4 @@
-//! Rooms: what is sent to one goes to all its members. Needs the feature `hub`.
+//! Rooms: what is sent to one goes to all its members. Feature `hub`, a default one; `examples/chat` is a whole server.
 //!
 //! | | |
 //! |---|---|
