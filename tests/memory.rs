@@ -41,13 +41,18 @@ async fn echo(mut socket: WebSocket) {
 
 async fn route(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
     Ok(match request.uri().path() {
-        "/echo" => ws::upgrade(echo).into_response(),
+        "/echo" => ws::upgrade(echo).configure(patient).into_response(),
         #[cfg(feature = "deflate")]
         "/deflate" => ws::upgrade(echo)
-            .configure(|config| config.compression(ws::Compression::on()))
+            .configure(|config| patient(config).compression(ws::Compression::on()))
             .into_response(),
         _ => bare(&mut request),
     })
+}
+
+/// The clients answer no pings, and on a slow machine this takes longer than they may be silent.
+fn patient(config: ws::Config) -> ws::Config {
+    config.keep_alive(ws::KeepAlive::off())
 }
 
 /// What hyper and tokio cost for an upgraded connection with nothing on it.

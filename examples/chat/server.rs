@@ -51,8 +51,8 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Prints the URL, and serves until it is told to stop. Then all sockets are closed with 1001, and their pages come back: to another node, if
-/// a balancer stands in front.
+/// Prints the URL, and serves until it is told to stop. Then all sockets are closed with 1001, and their pages come back:
+/// to another node, if a balancer stands in front.
 pub(crate) async fn serve(listener: TcpListener, chat: Arc<Chat>) -> io::Result<()> {
     let page = FILES
         .iter()
