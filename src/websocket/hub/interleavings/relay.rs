@@ -23,7 +23,7 @@ struct Node {
 
 impl Node {
     fn new(node: u64, history: Option<History>, keeps_history: bool) -> Self {
-        let side = Side::new(node, keeps_history, (64, 1 << 16));
+        let side = Side::new(node, keeps_history, history, (64, 1 << 16));
         let shared = Arc::new(Shared::new(Lag::default(), history, Some(side)));
         let rooms: Weak<dyn Rooms> = Arc::downgrade(&shared) as _;
         let port = Arc::new(shared.relay().unwrap().port(rooms));
