@@ -36,20 +36,26 @@ const SINGLE: u8 = 2;
 ///
 /// # Panics
 /// If something fails: it is a bench.
-pub fn main(cases: &[Case]) {
+pub fn main(cases: &'static [Case]) {
     let runtime = Runtime::new().expect("a runtime");
     let arguments: Vec<String> = std::env::args().collect();
     if let [_, word, case, url] = arguments.as_slice()
         && word == "peer"
     {
         let case = &cases[case.parse::<usize>().expect("a number")];
-        runtime.block_on(async { echo(&(case.hub)(url)).await });
+        let url = url.clone();
+        run(&runtime, async move { echo(&(case.hub)(&url)).await });
         return;
     }
     println!("| | p50 | p99 | messages/s |\n|---|---|---|---|");
     for (number, case) in cases.iter().enumerate() {
-        runtime.block_on(measure(number, case));
+        run(&runtime, measure(number, case));
     }
+}
+
+/// As servers do, in tasks: what `block_on` itself runs is in another thread than all that it waits for.
+fn run(runtime: &Runtime, work: impl Future<Output = ()> + Send + 'static) {
+    runtime.block_on(runtime.spawn(work)).expect("no panic");
 }
 
 /// The other process: ends with the first.
@@ -87,7 +93,7 @@ impl Drop for Peer {
     }
 }
 
-async fn measure(number: usize, case: &Case) {
+async fn measure(number: usize, case: &'static Case) {
     let mut server = (case.server)();
     server.start().await;
     let url = server.url();

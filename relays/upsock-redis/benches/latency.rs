@@ -30,13 +30,18 @@ fn always() -> Server {
     Server::redis_stopped_with(&["--appendonly", "yes", "--appendfsync", "always"])
 }
 
+const fn case(name: &'static str, server: fn() -> Server, hub: fn(&str) -> Hub) -> Case {
+    Case { name, server, hub }
+}
+
+const CASES: &[Case] = &[
+    case("no persistence", in_memory, plain),
+    case("appendfsync everysec", everysec, plain),
+    case("appendfsync everysec, with a history", everysec, keeping),
+    case("appendfsync always", always, plain),
+    case("appendfsync always, with a history", always, keeping),
+];
+
 fn main() {
-    let case = |name, server, hub| Case { name, server, hub };
-    measure(&[
-        case("no persistence", in_memory, plain),
-        case("appendfsync everysec", everysec, plain),
-        case("appendfsync everysec, with a history", everysec, keeping),
-        case("appendfsync always", always, plain),
-        case("appendfsync always, with a history", always, keeping),
-    ]);
+    measure(CASES);
 }
