@@ -67,7 +67,7 @@ impl fmt::Debug for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Url(error) => write!(f, "not a URL of a Redis server: {error}"),
+            Kind::Url(error) => write!(f, "not a URL of a Redis server, as redis://host:6379 is: {error}"),
             Kind::Redis(error) => write!(f, "Redis: {error}"),
             Kind::Silent(timeout) => write!(f, "Redis has not answered within {timeout:?}"),
             Kind::Reply(what) => write!(f, "Redis has answered {what} in an unknown form"),
