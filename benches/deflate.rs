@@ -9,6 +9,10 @@
 #[allow(dead_code, unreachable_pub, unused_imports)]
 mod protocol;
 
+#[path = "compare/load/json.rs"]
+#[allow(unreachable_pub)]
+mod json;
+
 use std::hint::black_box;
 use std::io::IoSlice;
 
@@ -31,34 +35,6 @@ const LEVELS: [u8; 2] = [1, 6];
 
 /// What the session reads at once.
 const WINDOW: usize = 128 << 10;
-
-/// A list of orders, cut to this length; the numbers in it look like chance.
-fn json(size: usize) -> Bytes {
-    let (mut text, mut state) = (String::from("["), 1u64);
-    let mut number = |below: u64| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
-    };
-    while text.len() < size {
-        text += &format!(
-            r#"{{"id":{},"symbol":"{}","price":{}.{:02},"quantity":{},"side":"{}","time":"2026-11-{:02}T{:02}:{:02}:{:02}Z"}},"#,
-            number(1 << 31),
-            ["BTC-EUR", "ETH-EUR", "AAPL", "MSFT"][number(4) as usize],
-            number(90_000),
-            number(100),
-            number(500),
-            ["buy", "sell"][number(2) as usize],
-            1 + number(28),
-            number(24),
-            number(60),
-            number(60),
-        );
-    }
-    text.truncate(size);
-    text.into()
-}
 
 fn protocol(level: u8) -> Protocol {
     let limits = Limits {
@@ -91,7 +67,7 @@ fn encode(criterion: &mut Criterion) {
     for level in LEVELS {
         let mut group = criterion.benchmark_group(format!("encode, level {level}"));
         for (name, size) in SIZES {
-            let payload = json(size);
+            let payload = Bytes::from(json::document(size, 0));
             println!(
                 "{name} at level {level}: {} bytes, 1 : {:.2}",
                 deflate(level, &payload).len(),
@@ -154,7 +130,7 @@ fn decode(criterion: &mut Criterion) {
     for level in LEVELS {
         let mut group = criterion.benchmark_group(format!("decode, level {level}"));
         for (name, size) in SIZES {
-            let payload = deflate(level, &json(size));
+            let payload = deflate(level, &Bytes::from(json::document(size, 0)));
             group.throughput(Throughput::Bytes(size as u64));
             let (mut protocol, mut input) = (protocol(level), frame(&payload));
             group.bench_function(BenchmarkId::new("upsock, text", name), |bencher| {

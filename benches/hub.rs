@@ -4,6 +4,10 @@
 
 #![allow(missing_docs, reason = "criterion's macros make functions")]
 
+#[path = "compare/load/json.rs"]
+#[allow(unreachable_pub)]
+mod json;
+
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::io;
@@ -178,25 +182,6 @@ fn compress(config: ws::Config) -> ws::Config {
     config
 }
 
-fn json(length: usize) -> String {
-    let records = (0..).map(|id| {
-        format!(
-            "{{\"id\":{id},\"price\":{},\"symbol\":\"S{}\"}},",
-            id * 7919 % 9973,
-            id % 26
-        )
-    });
-    let mut text = String::new();
-    records
-        .take_while(|record| {
-            text.push_str(record);
-            text.len() < length
-        })
-        .for_each(drop);
-    text.truncate(length);
-    text
-}
-
 /// One element is one member and one message.
 fn hub(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("hub, 10,000 members");
@@ -223,7 +208,7 @@ fn hub(criterion: &mut Criterion) {
     let small = Message::binary(vec![0xa5; 20]);
     measure("20 bytes", &room, &small, 1);
     measure("20 bytes", &room, &small, 16);
-    let large = Message::text(json(1024));
+    let large = Message::binary(json::document(1024, 0));
     measure("1 KiB", &room, &large, 16);
     drop(room);
     if cfg!(feature = "deflate") {
