@@ -2,6 +2,7 @@
 
 mod backlog;
 mod envelope;
+mod side;
 
 use std::fmt;
 use std::future::Future;
@@ -12,8 +13,8 @@ use tokio::sync::oneshot;
 
 use self::backlog::Backlog;
 pub(super) use self::envelope::Envelope;
-use super::{History, Position};
-use crate::websocket::protocol::SharedFrame;
+pub(super) use self::side::Side;
+use super::History;
 
 /// Joins hubs through a message system: what one process sends to a room, the members in all processes get.
 ///
@@ -22,7 +23,8 @@ use crate::websocket::protocol::SharedFrame;
 ///
 /// - Members in the same process get a message at once, whether the relay is there or not.
 /// - What is sent while the relay is away waits, within bounds ([`HubBuilder::backlog`](super::HubBuilder::backlog)).
-/// - A message carries its [`Position`], by which the hub knows its own echo, a message that comes twice, and a gap.
+/// - A message carries its [`Position`](super::Position), by which the hub knows its own echo, a message that comes
+///   twice, and a gap.
 ///
 /// What a relay has to keep: the messages of one process in one topic come in their order. A message that comes after a
 /// later one is dropped, and was told as a [gap](super::Event::Gap).
@@ -271,67 +273,6 @@ impl Publication {
         if let Some(receipt) = self.receipt {
             let _ = receipt.send(());
         }
-    }
-}
-
-/// A hub's end of a relay.
-pub(super) struct Side {
-    backlog: Arc<Backlog>,
-    node: u64,
-    keeps_history: bool,
-    history: Option<History>,
-}
-
-impl Side {
-    pub(super) fn new(
-        node: u64,
-        keeps_history: bool,
-        history: Option<History>,
-        (messages, bytes): (usize, usize),
-    ) -> Self {
-        Self {
-            backlog: Arc::new(Backlog::new(messages, bytes, keeps_history && history.is_some())),
-            node,
-            keeps_history,
-            history,
-        }
-    }
-
-    pub(super) fn port(&self, rooms: Weak<dyn Rooms>) -> Port {
-        Port {
-            backlog: self.backlog.clone(),
-            rooms,
-            node: self.node,
-            history: self.history,
-        }
-    }
-
-    pub(super) fn keeps_history(&self) -> bool {
-        self.keeps_history
-    }
-
-    pub(super) fn interest(&self, topic: &Arc<str>, wanted: bool) {
-        self.backlog.interest(topic, wanted);
-    }
-
-    /// Returns whether it will be relayed.
-    pub(super) fn publish(
-        &self,
-        topic: &Arc<str>,
-        position: Position,
-        frame: &SharedFrame,
-        receipt: Option<oneshot::Sender<()>>,
-    ) -> bool {
-        let payload = envelope::seal(self.node, position, frame);
-        self.backlog.push(topic, payload, receipt)
-    }
-
-    pub(super) fn state(&self) -> RelayState {
-        self.backlog.state()
-    }
-
-    pub(super) fn close(&self) {
-        self.backlog.close();
     }
 }
 
