@@ -1,4 +1,4 @@
-//! The locks and atomics of which the order of events is tried, by shuttle: see `hub/interleavings`.
+//! Locks, atomics and `Notify`: in tests, those by which shuttle tries the orders of events (`hub/interleavings`).
 
 #[cfg(all(test, shuttle))]
 pub(crate) use shuttle::sync::*;

@@ -23,7 +23,7 @@ pub struct Hub<T: Send + Sync + 'static = ()> {
 }
 
 /// A hub that sends otherwise than to all alike: [`Hub::except`], [`Hub::uncompressed`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 #[must_use = "it sends nothing by itself"]
 pub struct Broadcast<'a, T: Send + Sync + 'static = ()> {
     hub: &'a Hub<T>,
